@@ -1,0 +1,45 @@
+# make          build bin/kavach
+# make test     all tests, as root (where it is root) and as an ordinary user
+# make lint     vet, golangci-lint, govulncheck
+# make fuzz     each fuzz target for FUZZTIME
+# make bench    Kavach beside its peers
+#
+# What a target needs from Debian it installs where it can.
+
+GO       ?= go
+FUZZTIME ?= 20s
+BENCH    ?= -n 40
+
+export CGO_ENABLED ?= 0
+
+.PHONY: all build test test-programs lint fuzz bench clean tools
+
+all: build
+
+build:
+	$(GO) build -o bin/kavach ./cmd/kavach
+
+# Programs that tests run inside, and the peers that bench runs beside.
+test-programs:
+	@sh .ci/programs
+
+test: test-programs build
+	@sh .ci/test
+
+lint:
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOARCH=arm64 $(GO) vet ./...
+	cd tools && $(GO) build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools && $(GO) build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
+	bin/golangci-lint run ./...
+	bin/govulncheck ./...
+
+fuzz:
+	@sh .ci/fuzz $(FUZZTIME)
+
+bench: test-programs build
+	$(GO) run ./bench $(BENCH)
+
+clean:
+	rm -rf bin

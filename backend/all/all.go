@@ -1,0 +1,18 @@
+// Package all is the only list of backends:
+//
+//	rt := &kavach.Runtime{Backends: all.All()}
+//
+// What this package does not protect: it holds noop, which isolates nothing and
+// runs only where it is named.
+package all
+
+import (
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/noop"
+	"github.com/kavach-dev/kavach/backend/process"
+)
+
+// All returns one of each backend that is built so far.
+func All() []backend.Backend {
+	return []backend.Backend{noop.Backend{}, &process.Backend{}}
+}

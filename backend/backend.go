@@ -1,0 +1,196 @@
+// Package backend is the contract between Kavach and the places that run code.
+//
+// A Backend makes Instances; an Instance starts Processes. The package holds
+// interfaces, the data that crosses them and the typed errors, and imports
+// nothing above policy. CONTRIBUTING.md says how to write a backend, and
+// package backendtest holds the one table that each must pass.
+//
+// What this package does not protect: anything; it is a contract. The gate, the
+// audit log and the deadline belong to package kavach, the same for everybody.
+package backend
+
+import (
+	"context"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Backend makes isolated places of one kind.
+type Backend interface {
+	// Name is one of Names.
+	Name() string
+
+	// Probe tries the backend here and now and says what it can enforce. It
+	// never guesses from a version or from the presence of a file. The error
+	// is an *UnavailableError where the backend cannot run at all.
+	Probe(ctx context.Context) (Info, error)
+
+	// Create makes an isolated place. It refuses with *UnsupportedError where
+	// the policy asks for a control that cannot be enforced, and leaves nothing
+	// behind when it fails.
+	Create(ctx context.Context, spec Spec) (Instance, error)
+}
+
+// Instance is one isolated place. Its methods may be called at once.
+type Instance interface {
+	// Start starts a command: any number of times, also at once. The error is
+	// an *ExecError where the command is not there or cannot be executed.
+	Start(ctx context.Context, cmd Cmd) (Process, error)
+
+	// Proofs says what is in force, as observed from outside and from inside.
+	Proofs(ctx context.Context) ([]Proof, error)
+
+	// Destroy ends everything in the place and removes it: no process, mount,
+	// cgroup, network namespace or file stays. It may be called again.
+	Destroy(ctx context.Context) error
+}
+
+// Process is one running command.
+type Process interface {
+	// Signal sends sig to the process group of the command.
+	Signal(sig syscall.Signal) error
+
+	// Kill kills the command and whatever it started, also what has left its
+	// process group or was daemonized. It returns before all are dead.
+	Kill() error
+
+	// Wait waits until the command itself has ended. A non-zero exit is not an
+	// error; an error says that the place is gone or did not answer.
+	Wait(ctx context.Context) (Exit, error)
+}
+
+// Pauser is an Instance that can stop all its commands and go on with them.
+type Pauser interface {
+	Pause(ctx context.Context) error
+	Resume(ctx context.Context) error
+}
+
+// Spec is what a backend is given to make an instance.
+type Spec struct {
+	// ID names the sandbox: 16 lower-case hexadecimal digits, unique on this
+	// machine. Names of cgroups and records are made from it.
+	ID string
+
+	// Policy has been validated.
+	Policy policy.Policy
+}
+
+// Cmd is a command to start. There is no command string anywhere: a shell runs
+// only where the caller names it in Args.
+type Cmd struct {
+	// Args is argv. Args[0] is looked up in the PATH of Env, inside, unless it
+	// holds a slash. Never empty.
+	Args []string
+
+	// Env is the whole environment, as "KEY=value".
+	Env []string
+
+	// Dir is the working directory, an absolute path inside.
+	Dir string
+
+	// Stdin, Stdout, Stderr are the command's descriptors 0, 1, 2, and nil
+	// means /dev/null inside. The caller keeps its own copies. They are pipes
+	// or sockets: a file or a terminal of the host is never handed in.
+	Stdin, Stdout, Stderr *os.File
+}
+
+// Exit says how a command ended.
+type Exit struct {
+	// Code is the exit code; -1 where a signal ended the command.
+	Code int
+
+	// Signal is the signal that ended the command, or 0.
+	Signal syscall.Signal
+
+	// OOMKilled says that the kernel killed something in the instance for want
+	// of memory while this command ran.
+	OOMKilled bool
+
+	// CPU is user and system time of the command and of its children that were
+	// waited for.
+	CPU time.Duration
+
+	// MemoryPeak is in bytes: of the instance where a cgroup counts, else the
+	// largest resident set among the command and its children. 0: not known.
+	MemoryPeak int64
+
+	// PIDsPeak is the largest number of tasks at once. 0: not known.
+	PIDsPeak int
+
+	// Denials are the refusals that were seen while this command ran.
+	Denials []Denial
+}
+
+// Denial is one refusal by the kernel that Kavach saw.
+type Denial struct {
+	// Kind is "syscall" or "path".
+	Kind string `json:"kind"`
+
+	// Target is the name of the system call, or the path.
+	Target string `json:"target"`
+
+	// Rule is the control or profile that refused.
+	Rule string `json:"rule"`
+
+	// Hint says what would allow it; empty where nothing would.
+	Hint string `json:"hint,omitempty"`
+
+	// Count is how often it was refused.
+	Count int `json:"count"`
+}
+
+// Info is what a probe found out.
+type Info struct {
+	// Controls has a finding for each control that the backend knows, whether
+	// it can be enforced here or not.
+	Controls []Finding
+}
+
+// Finding is what a trial of one control showed.
+type Finding struct {
+	Control policy.Control `json:"name"`
+	State   State          `json:"state"`
+
+	// Detail is what was tried and what was seen.
+	Detail string `json:"detail"`
+
+	// Fix is what to do where State is not Enforced. Empty: nothing known.
+	Fix string `json:"fix,omitempty"`
+}
+
+// State says how far a control is in force.
+type State string
+
+// The states of a control.
+const (
+	// Enforced: it was seen to hold.
+	Enforced State = "enforced"
+	// Partial: a part of it was seen to hold; the proof says which.
+	Partial State = "partial"
+	// Unverified: it may hold, and nobody saw it.
+	Unverified State = "unverified"
+	// Missing: it is not there.
+	Missing State = "missing"
+)
+
+// Proof is evidence for one control of one instance. Proofs are taken from a
+// probe that is started exactly as a command is.
+type Proof struct {
+	Control policy.Control
+	State   State
+
+	// Outside is what was seen from the host, in words that a person can check
+	// by hand. Empty: there is no witness outside.
+	Outside string
+
+	// Inside is what the probe tried and what the kernel answered.
+	Inside string
+}
+
+// Names lists the backends that exist or are to come, weakest first.
+func Names() []string {
+	return []string{"noop", "process", "oci", "wasm", "gvisor", "sgx", "sev", "firecracker"}
+}

@@ -1,0 +1,73 @@
+package backend
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// ErrDestroyed is returned by the methods of an instance that is gone.
+var ErrDestroyed = errors.New("the sandbox is destroyed")
+
+// UnavailableError says that a backend cannot run on this machine.
+type UnavailableError struct {
+	Backend string // its name
+	Reason  string // what was tried, and what came of it
+	Fix     string // what to do; empty where nothing is known
+}
+
+func (e *UnavailableError) Error() string {
+	return join(fmt.Sprintf("backend %s is not available: %s", e.Backend, e.Reason), e.Fix)
+}
+
+// Is makes the error match errors.ErrUnsupported.
+func (e *UnavailableError) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// UnsupportedError says that a control was asked for and cannot be enforced.
+type UnsupportedError struct {
+	Backend string
+	Control policy.Control
+	Reason  string
+	Fix     string
+}
+
+func (e *UnsupportedError) Error() string {
+	return join(fmt.Sprintf("backend %s cannot enforce %s: %s", e.Backend, e.Control, e.Reason), e.Fix)
+}
+
+// Is makes the error match errors.ErrUnsupported.
+func (e *UnsupportedError) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// ExecError says that a command could not be executed, which is the caller's
+// matter: the sandbox itself is well. It matches fs.ErrNotExist where the
+// command was not found.
+type ExecError struct {
+	Path  string        // as the caller named it
+	Step  string        // which step failed: "lookup", "chdir", "exec", …
+	Errno syscall.Errno // what the kernel answered
+	Hint  string        // what to do; empty where nothing is known
+}
+
+func (e *ExecError) Error() string {
+	if e.NotFound() {
+		return join(fmt.Sprintf("%s: command not found in the sandbox", e.Path), e.Hint)
+	}
+	return join(fmt.Sprintf("%s: cannot be executed (%s: %v)", e.Path, e.Step, e.Errno), e.Hint)
+}
+
+// NotFound reports whether the command does not exist inside.
+func (e *ExecError) NotFound() bool {
+	return (e.Step == "lookup" || e.Step == "exec") && errors.Is(e.Errno, fs.ErrNotExist)
+}
+
+func (e *ExecError) Unwrap() error { return e.Errno }
+
+func join(what, fix string) string {
+	if fix == "" {
+		return what
+	}
+	return what + "; " + fix
+}

@@ -1,0 +1,176 @@
+// Package noop runs commands with no isolation at all. It scores 0, whatever the
+// policy says; it is there for tests, and to measure what the rest costs. It is
+// never chosen, only named.
+//
+// What this package does not protect: anything.
+package noop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/kavach-dev/kavach/backend"
+)
+
+// Name is the name of this backend.
+const Name = "noop"
+
+// Backend runs commands as os/exec does. The zero value is ready for use.
+type Backend struct{}
+
+// Name returns "noop".
+func (Backend) Name() string { return Name }
+
+// Probe finds no control, anywhere.
+func (Backend) Probe(context.Context) (backend.Info, error) { return backend.Info{}, nil }
+
+// Create returns an instance that is nothing but a list of its processes.
+func (Backend) Create(context.Context, backend.Spec) (backend.Instance, error) {
+	return &instance{running: make(map[*process]bool)}, nil
+}
+
+type instance struct {
+	mu        sync.Mutex // guards what follows
+	destroyed bool
+	running   map[*process]bool
+}
+
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+	exit backend.Exit
+	err  error
+}
+
+// Start starts a command in a session of its own.
+func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, error) {
+	path, err := lookup(c)
+	if err != nil {
+		return nil, err
+	}
+	cmd := &exec.Cmd{Path: path, Args: c.Args, Env: c.Env, Dir: c.Dir, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	// Typed nils would be descriptors to os/exec.
+	if c.Stdin != nil {
+		cmd.Stdin = c.Stdin
+	}
+	if c.Stdout != nil {
+		cmd.Stdout = c.Stdout
+	}
+	if c.Stderr != nil {
+		cmd.Stderr = c.Stderr
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.destroyed {
+		return nil, backend.ErrDestroyed
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, refused(c.Args[0], "exec", err)
+	}
+	p := &process{cmd: cmd, done: make(chan struct{})}
+	i.running[p] = true
+	go func() {
+		p.wait()
+		i.mu.Lock()
+		delete(i.running, p)
+		i.mu.Unlock()
+	}()
+	return p, nil
+}
+
+// lookup finds a command in the PATH that it will have, not in ours.
+func lookup(c backend.Cmd) (string, error) {
+	name := c.Args[0]
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for _, kv := range c.Env {
+		list, ok := strings.CutPrefix(kv, "PATH=")
+		for _, dir := range filepath.SplitList(list) {
+			path := filepath.Join(dir, name)
+			if st, err := os.Stat(path); ok && err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+				return path, nil
+			}
+		}
+	}
+	return "", &backend.ExecError{Path: name, Step: "lookup", Errno: syscall.ENOENT}
+}
+
+func refused(path, step string, err error) error {
+	var errno syscall.Errno
+	if !errors.As(err, &errno) {
+		return fmt.Errorf("start %s: %w", path, err)
+	}
+	return &backend.ExecError{Path: path, Step: step, Errno: errno}
+}
+
+func (p *process) wait() {
+	defer close(p.done)
+	err := p.cmd.Wait()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		p.err = err
+	}
+	state := p.cmd.ProcessState
+	if state == nil {
+		return
+	}
+	p.exit = backend.Exit{Code: state.ExitCode(), CPU: state.UserTime() + state.SystemTime()}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		p.exit.Signal = status.Signal()
+	}
+	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		p.exit.MemoryPeak = usage.Maxrss << 10
+	}
+}
+
+// Proofs returns none.
+func (*instance) Proofs(context.Context) ([]backend.Proof, error) { return nil, nil }
+
+// Destroy kills the process groups of all commands. What left its group lives
+// on: there is nothing here to hold it.
+func (i *instance) Destroy(ctx context.Context) error {
+	i.mu.Lock()
+	i.destroyed = true
+	var all []*process
+	for p := range i.running {
+		all = append(all, p)
+	}
+	i.mu.Unlock()
+	for _, p := range all {
+		_ = p.Kill() // gone already
+		select {
+		case <-p.done:
+		case <-ctx.Done():
+			return fmt.Errorf("process %d does not die: %w", p.cmd.Process.Pid, ctx.Err())
+		}
+	}
+	return nil
+}
+
+func (p *process) Signal(sig syscall.Signal) error {
+	select {
+	case <-p.done:
+		return nil // its number may be another's by now
+	default:
+		return syscall.Kill(-p.cmd.Process.Pid, sig)
+	}
+}
+
+func (p *process) Kill() error { return p.Signal(syscall.SIGKILL) }
+
+func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
+	select {
+	case <-p.done:
+		return p.exit, p.err
+	case <-ctx.Done():
+		return backend.Exit{}, ctx.Err()
+	}
+}

@@ -1,0 +1,244 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/seccomp"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Probe makes a sandbox with every control and says what was proven of it.
+func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
+	p, err := policy.Preset("strict")
+	if err != nil {
+		return backend.Info{}, err
+	}
+	p.BestEffort = policy.Controls() // what is missing is to be reported, not refused
+	id := fmt.Sprintf("%016x", rand.Uint64())
+	instance, err := b.Create(ctx, backend.Spec{ID: id, Policy: p})
+	if err != nil {
+		return backend.Info{}, err
+	}
+	defer instance.Destroy(context.WithoutCancel(ctx))
+	proofs, err := instance.Proofs(ctx)
+	if err != nil {
+		return backend.Info{}, err
+	}
+	var info backend.Info
+	for _, proof := range proofs {
+		f := backend.Finding{Control: proof.Control, State: proof.State, Detail: proof.Outside}
+		if f.Detail == "" {
+			f.Detail = proof.Inside
+		}
+		if f.State != backend.Enforced {
+			f.Fix = fixes[proof.Control]
+		}
+		info.Controls = append(info.Controls, f)
+	}
+	return info, nil
+}
+
+var fixes = map[policy.Control]string{
+	policy.Limits:     "run as root on a machine with cgroup v1 hierarchies; an ordinary user has rlimits only",
+	policy.LandlockOn: "use a kernel with CONFIG_SECURITY_LANDLOCK, and landlock in its lsm= list (Linux 5.13)",
+	policy.SeccompOn:  "use a kernel with CONFIG_SECCOMP_FILTER",
+}
+
+// Create makes a sandbox.
+func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instance, error) {
+	program, err := jail.FindGuest(b.Guest, guest.Self)
+	if err != nil {
+		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error()}
+	}
+	cfg, err := b.config(spec, program)
+	if err != nil {
+		return nil, err
+	}
+	j, err := jail.Start(ctx, cfg)
+	var refused *jail.NamespaceError
+	if errors.As(err, &refused) {
+		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error(), Fix: namespaceFix}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &instance{jail: j, policy: spec.Policy, without: b.without}, nil
+}
+
+// namespaceFix covers the three ways in which a kernel refuses user namespaces.
+const namespaceFix = "let this user make user namespaces: sysctl user.max_user_namespaces=15000, and on Ubuntu " +
+	"kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for kavach with `userns,`; in a container, " +
+	"allow clone and mount in its seccomp profile; or run as root"
+
+// config makes of a policy what the jail is told.
+func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {
+	p := &spec.Policy
+	r := p.Resources.Effective()
+	cfg := jail.Config{
+		ID: spec.ID, Backend: Name, Guest: program,
+		UID: os.Geteuid(), GID: os.Getegid(),
+		Root: p.Filesystem.Root, Writable: p.Filesystem.Writable,
+		Scratch: int64(p.Filesystem.TmpSize), Mounts: p.Filesystem.Mounts,
+		Loopback: p.Network.Loopback, Landlock: p.Filesystem.Landlock != policy.Off,
+		Memory: int64(r.Memory), PIDs: int64(r.PIDs), CPUs: r.CPUs,
+		Without: b.without,
+	}
+	if p.Process.User != "" {
+		uid, gid, both := strings.Cut(p.Process.User, ":")
+		if !both {
+			gid = uid
+		}
+		var errs [2]error
+		cfg.UID, errs[0] = strconv.Atoi(uid)
+		cfg.GID, errs[1] = strconv.Atoi(gid)
+		if err := errors.Join(errs[:]...); err != nil {
+			return cfg, fmt.Errorf("process.user %q: %w", p.Process.User, err)
+		}
+	}
+	if cfg.Landlock && guest.LandlockABI() == 0 {
+		if !p.MayMiss(policy.LandlockOn) {
+			return cfg, &backend.UnsupportedError{
+				Backend: Name, Control: policy.LandlockOn, Reason: "this kernel has no Landlock",
+				Fix: fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort",
+			}
+		}
+		cfg.Landlock = false
+	}
+	var err error
+	cfg.Filter, err = filter(p.Seccomp.Profile)
+	return cfg, err
+}
+
+// filters holds each profile compiled, for the life of the program.
+var filters sync.Map // profile → []byte
+
+func filter(profile string) ([]byte, error) {
+	switch profile {
+	case policy.Off:
+		return nil, nil
+	case "":
+		profile = policy.SeccompStrict
+	}
+	if compiled, ok := filters.Load(profile); ok {
+		return compiled.([]byte), nil
+	}
+	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true})
+	if err != nil {
+		return nil, err
+	}
+	compiled := seccomp.Marshal(program)
+	filters.Store(profile, compiled)
+	return compiled, nil
+}
+
+type instance struct {
+	jail    *jail.Jail
+	policy  policy.Policy
+	without []policy.Control
+}
+
+func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
+	before := i.jail.Usage()
+	p, err := i.jail.Exec(ctx, cmd.Args, cmd.Env, cmd.Dir, [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr})
+	if err != nil {
+		var refused *backend.ExecError
+		if errors.As(err, &refused) {
+			refused.Hint = hint(refused)
+		}
+		return nil, err
+	}
+	return &process{Process: p, instance: i, before: before}, nil
+}
+
+// hint looks for a command, which is not in the sandbox, on the host.
+func hint(e *backend.ExecError) string {
+	if e.Step == "chdir" {
+		return "the working directory must be a directory that is visible in the sandbox; --volume shows one"
+	}
+	if !e.NotFound() {
+		return ""
+	}
+	if strings.Contains(e.Path, "/") {
+		if _, err := os.Stat(e.Path); err == nil && strings.HasPrefix(e.Path, "/") {
+			return fmt.Sprintf("it, or the interpreter or loader that it names, is on the host but not visible; --volume %s:%s:ro shows it", e.Path, e.Path)
+		}
+		return ""
+	}
+	for _, dir := range strings.Split(os.Getenv("PATH"), ":") {
+		path := dir + "/" + e.Path
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && strings.HasPrefix(dir, "/") {
+			return fmt.Sprintf("the host has it as %s, which is not visible or not in the sandbox's PATH; --volume %s:%s:ro and --env PATH=… show it", path, dir, dir)
+		}
+	}
+	return ""
+}
+
+func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
+	return prove(i.jail.Evidence(), &i.policy), nil
+}
+
+func (i *instance) Pause(ctx context.Context) error   { return i.jail.Pause(ctx) }
+func (i *instance) Resume(ctx context.Context) error  { return i.jail.Resume(ctx) }
+func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
+
+type process struct {
+	*jail.Process
+	instance *instance
+	before   jail.Usage
+}
+
+// Wait waits for the command's end. The kernel counts an OOM kill before it
+// kills, so the counter is not behind the death that it explains.
+func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
+	e, err := p.Process.Wait(ctx)
+	if err != nil {
+		return backend.Exit{Code: -1}, err
+	}
+	status, after := unix.WaitStatus(e.Status), p.instance.jail.Usage()
+	exit := backend.Exit{
+		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(after.PIDsPeak),
+		OOMKilled: after.OOMKills > p.before.OOMKills,
+		Denials:   denials(e.Denials, p.instance.policy.Seccomp.Profile),
+	}
+	if after.MemoryPeak > 0 {
+		exit.MemoryPeak = after.MemoryPeak
+	}
+	if status.Signaled() {
+		exit.Signal = syscall.Signal(status.Signal())
+	} else {
+		exit.Code = status.ExitStatus()
+	}
+	return exit, nil
+}
+
+func denials(calls map[int64]int, profile string) []backend.Denial {
+	if profile == "" {
+		profile = policy.SeccompStrict
+	}
+	var out []backend.Denial
+	for nr, count := range calls {
+		d := backend.Denial{
+			Kind: "syscall", Target: seccomp.Name(runtime.GOARCH, int(nr)), Rule: "seccomp." + profile, Count: count,
+		}
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b backend.Denial) int { return strings.Compare(a.Target, b.Target) })
+	return out
+}
+
+var _ backend.Pauser = (*instance)(nil)

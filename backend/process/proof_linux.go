@@ -1,0 +1,236 @@
+package process
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// verdict makes a state of whether a thing was seen.
+func verdict(seen bool) backend.State {
+	if seen {
+		return backend.Enforced
+	}
+	return backend.Missing
+}
+
+// prove turns evidence into proofs. Each is a sentence that a person can check
+// on a command of their own, with the file that it names.
+func prove(e jail.Evidence, p *policy.Policy) []backend.Proof {
+	proofs := namespaceProofs(e)
+	return append(proofs,
+		userProof(e), rootProof(e, p), capsProof(e), nnpProof(e), fdsProof(e), envProof(e), procProof(e),
+		seccompProof(e, p), landlockProof(e, p), netProof(e), readonlyProof(e, p), limitsProof(e, p))
+}
+
+func namespaceProofs(e jail.Evidence) []backend.Proof {
+	var proofs []backend.Proof
+	for _, ns := range []struct {
+		control policy.Control
+		file    string
+	}{
+		{policy.NSPid, "pid"}, {policy.NSMount, "mnt"}, {policy.NSNet, "net"},
+		{policy.NSIpc, "ipc"}, {policy.NSUts, "uts"}, {policy.NSCgroup, "cgroup"},
+	} {
+		inode, own := e.NS[ns.file]
+		words := fmt.Sprintf("/proc/%d/ns/%s is %s:[%d], the host's is another", e.PID, ns.file, ns.file, inode)
+		if !own {
+			words = fmt.Sprintf("/proc/%d/ns/%s is the host's", e.PID, ns.file)
+		}
+		proofs = append(proofs, backend.Proof{Control: ns.control, State: verdict(own), Outside: words})
+	}
+	return proofs
+}
+
+func userProof(e jail.Evidence) backend.Proof {
+	_, own := e.NS["user"]
+	uids := strings.Fields(e.Status["Uid"])
+	root := slices.Contains(uids, "0") || len(uids) == 0
+	words := fmt.Sprintf("/proc/%d/uid_map is %q; on the host its uids are %s", e.PID, e.UIDMap, strings.Join(uids, " "))
+	return backend.Proof{Control: policy.NSUser, State: verdict(own && !root), Outside: words}
+}
+
+func rootProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+	root, found := mountAt(e, "/")
+	absent := e.Report[guest.TryHostFile] == unix.ENOENT
+	// The root is ours if it is a tmpfs or an overlay; and everything below it
+	// was named by the plan.
+	own := found && (root.FSType == "tmpfs" || root.FSType == "overlay")
+	return backend.Proof{
+		Control: policy.RootPivoted, State: verdict(own && absent),
+		Outside: fmt.Sprintf("/proc/%d/mountinfo: / is a %s, with %d mounts below it", e.PID, root.FSType, max(len(e.Mounts)-1, 0)),
+		Inside:  fmt.Sprintf("access(%s), a file of the host: %s", e.HostFile, answer(e.Report[guest.TryHostFile])),
+	}
+}
+
+func capsProof(e jail.Evidence) backend.Proof {
+	none := true
+	var words []string
+	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+		none = none && strings.Trim(e.Status[set], "0") == "" && e.Status[set] != ""
+		words = append(words, set+" "+e.Status[set])
+	}
+	return backend.Proof{
+		Control: policy.CapsNone, State: verdict(none),
+		Outside: fmt.Sprintf("/proc/%d/status: %s", e.PID, strings.Join(words, ", ")),
+	}
+}
+
+func nnpProof(e jail.Evidence) backend.Proof {
+	return backend.Proof{
+		Control: policy.NoNewPrivs, State: verdict(e.Status["NoNewPrivs"] == "1"),
+		Outside: fmt.Sprintf("/proc/%d/status: NoNewPrivs %s", e.PID, e.Status["NoNewPrivs"]),
+	}
+}
+
+func fdsProof(e jail.Evidence) backend.Proof {
+	fds := slices.Sorted(slices.Values(e.FDs))
+	return backend.Proof{
+		Control: policy.FDsClean, State: verdict(slices.Equal(fds, []string{"0", "1", "2"})),
+		Outside: fmt.Sprintf("/proc/%d/fd has %s", e.PID, strings.Join(fds, " ")),
+	}
+}
+
+func envProof(e jail.Evidence) backend.Proof {
+	return backend.Proof{
+		Control: policy.EnvClean, State: verdict(e.Environ == 0),
+		Outside: fmt.Sprintf("/proc/%d/environ has %d bytes; a command gets what the policy and the call name", e.PID, e.Environ),
+	}
+}
+
+// procProof looks for a procfs of its own whose /proc/sys is read-only and over
+// which files are mounted.
+func procProof(e jail.Evidence) backend.Proof {
+	proc, found := mountAt(e, "/proc")
+	sys, sysFound := mountAt(e, "/proc/sys")
+	masks := 0
+	for _, m := range e.Mounts {
+		if strings.HasPrefix(m.Point, "/proc/") && m.FSType == "tmpfs" && m.Readonly {
+			masks++
+		}
+	}
+	held := found && proc.FSType == "proc" && proc.Root == "/" && sysFound && sys.Readonly && masks > 0
+	return backend.Proof{
+		Control: policy.ProcMasked, State: verdict(held),
+		Outside: fmt.Sprintf("/proc/%d/mountinfo: /proc is a procfs of its own, %d files masked, /proc/sys read-only: %t", e.PID, masks, sysFound && sys.Readonly),
+	}
+}
+
+func seccompProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+	proof := backend.Proof{Control: policy.SeccompOn, State: backend.Missing, Outside: "the policy asks for no filter"}
+	if p.Seccomp.Profile == policy.Off {
+		return proof
+	}
+	proof.State = verdict(e.Status["Seccomp"] == "2" && e.Report[guest.TryIOUring] == unix.EPERM)
+	proof.Outside = fmt.Sprintf("/proc/%d/status: Seccomp %s, Seccomp_filters %s", e.PID, e.Status["Seccomp"], e.Status["Seccomp_filters"])
+	proof.Inside = "io_uring_setup: " + answer(e.Report[guest.TryIOUring])
+	return proof
+}
+
+// landlockProof has no outside witness: the kernel shows a domain to nobody. It
+// was taken before any code but Kavach's own had run inside.
+func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+	proof := backend.Proof{Control: policy.LandlockOn, State: backend.Missing, Inside: "the policy asks for no domain"}
+	if p.Filesystem.Landlock == policy.Off {
+		return proof
+	}
+	refused, control := e.Report[guest.TryCanary], e.Report[guest.TryControl]
+	held := refused == unix.EACCES && control == 0
+	proof.Inside = fmt.Sprintf("ABI %d; open(%s), which everybody may read: %s; the same without the domain: %s",
+		e.ABI, guest.CanaryPath, answer(refused), answer(control))
+	if !p.Network.Loopback && e.ABI >= 4 {
+		tcp := e.Report[guest.TryTCP]
+		held = held && tcp == unix.EACCES
+		proof.Inside += "; connect by TCP: " + answer(tcp)
+	}
+	proof.State = verdict(held)
+	return proof
+}
+
+func netProof(e jail.Evidence) backend.Proof {
+	_, own := e.NS["net"]
+	alone := own && slices.Equal(e.Links, []string{"lo"}) && e.Routes == 0
+	unreachable := e.Report[guest.TryRoute] == unix.ENETUNREACH || e.Report[guest.TryRoute] == unix.EPERM
+	return backend.Proof{
+		Control: policy.NetOff, State: verdict(alone && unreachable),
+		Outside: fmt.Sprintf("/proc/%d/net: links %s, %d routes", e.PID, strings.Join(e.Links, " "), e.Routes),
+		Inside:  "a UDP socket connected to 192.0.2.1: " + answer(e.Report[guest.TryRoute]),
+	}
+}
+
+func readonlyProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+	root, found := mountAt(e, "/")
+	state := verdict(found && root.Readonly && (e.Report[guest.TryWrite] == unix.EROFS || e.Report[guest.TryWrite] == unix.EACCES))
+	return backend.Proof{
+		Control: policy.RootReadonly, State: state,
+		Outside: fmt.Sprintf("/proc/%d/mountinfo: / is read-only: %t", e.PID, root.Readonly),
+		Inside:  "create a file in /: " + answer(e.Report[guest.TryWrite]),
+	}
+}
+
+// limitsProof reads back what bounds the commands together. Without a cgroup,
+// rlimits bound each process, which is a part of what was asked for.
+func limitsProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+	proof := backend.Proof{Control: policy.Limits, State: backend.Missing}
+	want := p.Resources.Effective()
+	if want.Memory < 0 || want.PIDs < 0 || want.CPUs < 0 {
+		proof.Outside = "the policy asks for no limit of memory, CPU or PIDs"
+		return proof
+	}
+	if e.Cgroup != nil {
+		memory, pids, cpu := e.Cgroup["memory.limit_in_bytes"], e.Cgroup["pids.max"], e.Cgroup["cpu.cfs_quota_us"]
+		held := memory > 0 && memory <= int64(want.Memory) && pids == int64(want.PIDs) && cpu == cgroup.Quota(want.CPUs)
+		proof.State = verdict(held)
+		proof.Outside = fmt.Sprintf("its cgroups: memory.limit_in_bytes %d, pids.max %d, cpu.cfs_quota_us %d", memory, pids, cpu)
+		return proof
+	}
+	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")
+	if processes != "unlimited" && data == fmt.Sprint(int64(want.Memory)) {
+		proof.State = backend.Partial
+	}
+	proof.Outside = fmt.Sprintf("no cgroup (%v); /proc/%d/limits: %s processes for the sandbox, %s bytes of data for each process, CPU not bounded",
+		e.CgroupErr, e.PID, processes, data)
+	return proof
+}
+
+// limitOf reads the hard limit of a line of /proc/PID/limits.
+func limitOf(limits, name string) string {
+	for _, line := range strings.Split(limits, "\n") {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			if fields := strings.Fields(rest); len(fields) > 1 {
+				return fields[1]
+			}
+		}
+	}
+	return "unlimited"
+}
+
+// mountAt finds what is mounted last, and so seen, at a place.
+func mountAt(e jail.Evidence, point string) (m jail.Mount, found bool) {
+	for _, candidate := range e.Mounts {
+		if candidate.Point == point {
+			m, found = candidate, true
+		}
+	}
+	return m, found
+}
+
+// answer says what the kernel answered, by its name.
+func answer(e syscall.Errno) string {
+	if e == 0 {
+		return "allowed"
+	}
+	if name := unix.ErrnoName(e); name != "" {
+		return name
+	}
+	return e.Error()
+}

@@ -1,0 +1,232 @@
+package kavach
+
+import (
+	"context"
+	"errors"
+	"io"
+	"syscall"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// How long a command is waited for after it should have ended.
+const (
+	// killGrace is how long a killed command may take to be gone, before the
+	// whole sandbox is destroyed instead.
+	killGrace = 3 * time.Second
+
+	// drainGrace is how long output is waited for when the command itself has
+	// ended and something that it left behind still holds its stdout open
+	// (golang.org/issue/21922).
+	drainGrace = 200 * time.Millisecond
+)
+
+// Cmd is a command to run. It is data, and may be used again.
+type Cmd struct {
+	// Args is the command and its arguments. There is no command string: a
+	// shell runs only where Args names it. Args[0] is looked up in the PATH of
+	// the command's environment, inside. Empty: an error.
+	Args []string
+
+	// Env is added to the environment of the policy, as "KEY=value"; the last
+	// of a key wins. Nothing of the caller's own environment is inherited.
+	Env []string
+
+	// Dir is the working directory, absolute, inside. Empty: that of the policy.
+	Dir string
+
+	// Stdin is what the command reads. Nil: /dev/null.
+	Stdin io.Reader
+
+	// Stdout and Stderr are where output goes, through the gate, as it comes.
+	// Nil: it is collected, and is in the Result when the gate has seen all.
+	Stdout, Stderr io.Writer
+
+	// Timeout bounds the wall time. Zero, or more than the policy allows: that
+	// of the policy.
+	Timeout time.Duration
+}
+
+// Result is how a command ended. None of this is an error.
+type Result struct {
+	// ExitCode is the command's own; -1 where a signal ended it.
+	ExitCode int
+
+	// Signal is the signal that ended it, or 0.
+	Signal syscall.Signal
+
+	// TimedOut says that the command and all that it started were killed at
+	// the deadline.
+	TimedOut bool
+
+	// OOMKilled says that the kernel killed something in the sandbox for want
+	// of memory while the command ran.
+	OOMKilled bool
+
+	// Truncated says that the command wrote more than resources.output, or that
+	// something it left behind held its output open when it had ended.
+	Truncated bool
+
+	// Stdout and Stderr are what was written where Cmd has no writer for it.
+	Stdout, Stderr []byte
+
+	// Denials are the refusals that Kavach saw.
+	Denials []backend.Denial
+
+	Usage Usage
+}
+
+// Usage is what a command used.
+type Usage struct {
+	Wall, CPU  time.Duration
+	MemoryPeak int64 // bytes; 0: not known
+	PIDsPeak   int   // tasks at once; 0: not known
+}
+
+// Process is a command that was started.
+type Process struct {
+	sandbox *Sandbox
+	exec    int
+	process backend.Process
+	started time.Time
+	timeout time.Duration // 0: none
+	streams *streams
+	detach  func() error
+}
+
+// Run starts cmd and waits for it.
+func (s *Sandbox) Run(ctx context.Context, cmd Cmd) (*Result, error) {
+	p, err := s.Start(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	return p.Wait(ctx)
+}
+
+// Start starts cmd. The caller must call Wait.
+func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
+	if len(cmd.Args) == 0 || cmd.Args[0] == "" {
+		return nil, errors.New("no command: Cmd.Args is empty")
+	}
+	exec, err := s.nextExec()
+	if err != nil {
+		return nil, err
+	}
+	inner := backend.Cmd{Args: cmd.Args, Env: environment(&s.policy, cmd.Env), Dir: workdir(&s.policy, cmd.Dir)}
+	if err := s.runtime.record(ctx, Event{
+		Act: ActExec, Sandbox: s.id, Backend: s.backend, Exec: exec, Args: cmd.Args, EnvKeys: keys(inner.Env),
+	}); err != nil {
+		return nil, err
+	}
+	p := &Process{sandbox: s, exec: exec, timeout: timeout(&s.policy, cmd.Timeout), detach: func() error { return nil }}
+	if c := s.runtime.Credentials; c != nil {
+		if p.detach, err = c.Attach(ctx, s.id, &inner); err != nil {
+			return nil, s.failed(ctx, exec, err)
+		}
+	}
+	if p.streams, err = s.open(ctx, exec, cmd, &inner); err != nil {
+		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
+	}
+	p.started = time.Now()
+	p.process, err = s.instance.Start(ctx, inner)
+	p.streams.started()
+	if err != nil {
+		p.streams.abandon()
+		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
+	}
+	return p, nil
+}
+
+// failed closes the record of a command that never ran.
+func (s *Sandbox) failed(ctx context.Context, exec int, err error) error {
+	event := Event{Act: ActResult, Sandbox: s.id, Backend: s.backend, Exec: exec, Err: err.Error()}
+	if auditErr := s.runtime.record(context.WithoutCancel(ctx), event); auditErr != nil {
+		return errors.Join(err, auditErr)
+	}
+	return err
+}
+
+// Signal sends sig to the command's process group.
+func (p *Process) Signal(sig syscall.Signal) error { return p.process.Signal(sig) }
+
+// Wait waits for the command and for its output. When ctx is cancelled, the
+// command and all that it started are killed, and the error is ctx's, beside
+// the Result.
+func (p *Process) Wait(ctx context.Context) (*Result, error) {
+	deadline := context.Background()
+	if p.timeout > 0 {
+		var cancel context.CancelFunc
+		deadline, cancel = context.WithDeadline(deadline, p.started.Add(p.timeout))
+		defer cancel()
+	}
+	exit, err := p.await(ctx, deadline)
+	wall := time.Since(p.started)
+	detachErr := p.detach()
+	out := p.streams.finish()
+	if err != nil && errors.Is(err, backend.ErrDestroyed) {
+		_ = p.sandbox.become("stop", Stopped) // from Destroyed it cannot, and need not
+	}
+	res := &Result{
+		ExitCode: exit.Code, Signal: exit.Signal, OOMKilled: exit.OOMKilled,
+		TimedOut:  deadline.Err() != nil && ctx.Err() == nil,
+		Truncated: out.truncated,
+		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, out.stderrTail)...),
+		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
+	}
+	err = errors.Join(err, detachErr, out.err, ctx.Err())
+	event := Event{Act: ActResult, Sandbox: p.sandbox.id, Backend: p.sandbox.backend, Exec: p.exec, Digests: out.digests}
+	recorded := *res
+	event.Result = &recorded
+	if err != nil {
+		event.Err = err.Error()
+	}
+	if auditErr := p.sandbox.runtime.record(context.WithoutCancel(ctx), event); auditErr != nil {
+		return nil, errors.Join(err, auditErr) // nothing is released without a record
+	}
+	res.Stdout, res.Stderr = out.stdout, out.stderr
+	return res, err
+}
+
+// await waits for the command, and kills it when it is too late: first its
+// tree, then, where even that does not end it, the whole sandbox.
+func (p *Process) await(ctx, deadline context.Context) (backend.Exit, error) {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(deadline, stop)()
+	exit, err := p.process.Wait(waiting)
+	if waiting.Err() == nil || err == nil {
+		return exit, err
+	}
+	killErr := p.process.Kill()
+	grace, cancel := context.WithTimeout(context.Background(), killGrace)
+	defer cancel()
+	if exit, err = p.process.Wait(grace); err == nil {
+		return exit, nil
+	}
+	// The place itself does not answer: it ends, and the command with it.
+	err = errors.Join(killErr, p.sandbox.Destroy(context.Background()))
+	return backend.Exit{Code: -1, Signal: syscall.SIGKILL}, err
+}
+
+func timeout(p *policy.Policy, asked time.Duration) time.Duration {
+	limit := time.Duration(p.Resources.Effective().Timeout)
+	if limit < 0 {
+		return max(asked, 0)
+	}
+	if asked <= 0 || asked > limit {
+		return limit
+	}
+	return asked
+}
+
+func workdir(p *policy.Policy, asked string) string {
+	if asked != "" {
+		return asked
+	}
+	if p.Process.Workdir != "" {
+		return p.Process.Workdir
+	}
+	return "/"
+}

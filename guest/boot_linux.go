@@ -1,0 +1,183 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Main is the guest's whole life. It does not return.
+func Main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "kavach guest:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+func run() error {
+	// Nothing in the sandbox may look into the guest, whose uid it shares: a
+	// process without this can be opened by /proc/1/mem.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("dumpable: %w", err)
+	}
+	if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+		return fmt.Errorf("close descriptors: %w", err)
+	}
+	conn, err := newConn(os.NewFile(ChannelFD, "channel"), maxToGuest)
+	if err != nil {
+		return err
+	}
+	frame, fds, err := conn.Receive()
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return nil // the host thought better of it
+		}
+		return fmt.Errorf("receive the set-up: %w", err)
+	}
+	setup, ok := frame.(*Setup)
+	if !ok {
+		return fmt.Errorf("%w: %T in the place of the set-up", errFrame, frame)
+	}
+	g := newGuest(conn)
+	if err := g.boot(setup, fds); err != nil {
+		return errors.Join(err, conn.Send(asFailed(err)))
+	}
+	if err := conn.Send(&Ready{}); err != nil {
+		return err
+	}
+	return g.serve()
+}
+
+func asFailed(err error) *Failed {
+	f := &Failed{Step: "set up", Detail: err.Error(), Errno: errnoOf(err)}
+	var at *failure
+	if errors.As(err, &at) {
+		f.Step, f.Detail = at.step, at.detail
+	}
+	return f
+}
+
+// boot builds the place and confines what is in it. Its order matters: what
+// takes a right away comes after the last step that needs it.
+func (g *guest) boot(s *Setup, fds []int) error {
+	unix.Umask(0)
+	probe, tasks, fds, err := split(s, fds)
+	if err != nil {
+		return err
+	}
+	if s.Confine.NoUserNS {
+		if err := forbidUserNS(); err != nil {
+			return err
+		}
+	}
+	b := &builder{setup: s, fds: fds}
+	if err := b.build(); err != nil {
+		return err
+	}
+	closeBuilder(b)
+	unix.Umask(0o022)
+	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
+		return fail("hostname", s.Hostname, err)
+	}
+	if s.Loopback {
+		if err := loopbackUp(); err != nil {
+			return fail("loopback", "lo up", err)
+		}
+	}
+	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
+	if err := g.startLauncher(&s.Confine, tasks); err != nil {
+		return err
+	}
+	if err := g.confineAll(&s.Confine); err != nil {
+		return err
+	}
+	go g.reap()
+	if s.Probe {
+		return g.probe(probe)
+	}
+	return nil
+}
+
+// forbidUserNS writes to a sysctl of the user namespace that the writer is in
+// (Linux 4.9), through the procfs of the host, which still is there.
+func forbidUserNS() error {
+	const name = "/proc/sys/user/max_user_namespaces"
+	return fail("user namespaces", name, os.WriteFile(name, []byte("0"), 0))
+}
+
+// split tells the descriptors of a set-up apart: trees, cgroup files, and the
+// probe's two.
+func split(s *Setup, fds []int) (probe [2]int, tasks, trees []int, err error) {
+	extra := int(s.Tasks)
+	if s.Probe {
+		extra += 2
+	}
+	if len(fds) < extra {
+		return probe, nil, nil, fail("set up", "descriptors", unix.EBADF)
+	}
+	if s.Probe {
+		copy(probe[:], fds[len(fds)-2:])
+		fds = fds[:len(fds)-2]
+	}
+	n := len(fds) - int(s.Tasks)
+	return probe, fds[n:], fds[:n], nil
+}
+
+func closeBuilder(b *builder) {
+	unix.Close(b.root)
+	unix.Close(b.stage)
+	closeAll(b.fds)
+	for i, tree := range b.trees {
+		if tree >= 0 && b.setup.Ops[i].Kind == OpOverlay {
+			unix.Close(tree) // the others were closed when they were attached
+		}
+	}
+}
+
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, ifr); err != nil {
+		return err
+	}
+	ifr.SetUint16(ifr.Uint16() | unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+// serve carries out what the host asks for, until the host is gone. Then the
+// guest ends, and the kernel kills whatever else is in the PID namespace.
+func (g *guest) serve() error {
+	for {
+		frame, fds, err := g.conn.Receive()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch f := frame.(type) {
+		case *Exec:
+			go g.start(f, fds)
+			continue
+		case *Signal:
+			g.signal(f.ID, unix.Signal(f.Signal))
+		case *Kill:
+			go g.killTree(f.ID)
+		default:
+			closeAll(fds)
+			return fmt.Errorf("%w: %T from the host", errFrame, frame)
+		}
+		closeAll(fds)
+	}
+}

@@ -1,0 +1,268 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// failure is an error of one named step.
+type failure struct {
+	step, detail string
+	err          error
+}
+
+func (f *failure) Error() string { return f.step + " " + f.detail + ": " + f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func fail(step, detail string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{step, detail, err}
+}
+
+// builder makes the new root.
+//
+// Everything of the sandbox's own is on one tmpfs, the stage, which is bounded
+// as a whole. The root directory is a directory of it, bound onto itself (or an
+// overlay whose upper layer is on it), so that it can be read-only while /tmp,
+// another directory of it, is not. At the end the stage itself is let go with
+// the old root, and only what was bound out of it stays reachable.
+type builder struct {
+	setup *Setup
+	fds   []int // that came with the set-up and are not used yet
+	trees []int // for each op the tree to attach, or -1
+	stage int
+	root  int
+	dirs  int // scratch directories made
+}
+
+// stagePlaces are directories of which each Linux has one, to mount the stage
+// over, in a mount namespace that nobody else sees.
+var stagePlaces = []string{"/tmp", "/run", "/mnt", "/usr"}
+
+func (b *builder) build() error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fail("mount", "/ private", err)
+	}
+	// Sources first: the stage may hide them.
+	if err := b.openSources(); err != nil {
+		return err
+	}
+	place, err := b.makeStage()
+	if err != nil {
+		return err
+	}
+	if err := b.makeRoot(place); err != nil {
+		return err
+	}
+	for i := range b.setup.Ops {
+		op := &b.setup.Ops[i]
+		if err := b.do(op, b.trees[i]); err != nil {
+			return fail("build root", op.Path, err)
+		}
+	}
+	if b.setup.RootReadonly {
+		if err := setAttr(b.root, unix.MOUNT_ATTR_RDONLY, 0); err != nil {
+			return fail("build root", "read-only", err)
+		}
+	}
+	if !b.setup.Pivot {
+		return fail("build root", "undo", unix.Unmount(place, unix.MNT_DETACH))
+	}
+	return pivot(b.root)
+}
+
+// openSources takes a private copy of each tree that will be bound.
+func (b *builder) openSources() error {
+	b.trees = make([]int, len(b.setup.Ops))
+	for i := range b.setup.Ops {
+		op := &b.setup.Ops[i]
+		b.trees[i] = -1
+		if op.Kind != OpBind && op.Kind != OpOverlay {
+			continue
+		}
+		tree, err := b.openSource(op)
+		if op.Flags&BindMaybe != 0 && errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return fail("open mount source", op.Source, err)
+		}
+		b.trees[i] = tree
+	}
+	return nil
+}
+
+func (b *builder) openSource(op *Op) (int, error) {
+	if op.Flags&BindFD != 0 {
+		if len(b.fds) == 0 {
+			return -1, unix.EBADF
+		}
+		tree := b.fds[0]
+		b.fds = b.fds[1:]
+		return tree, nil // the host has set its attributes
+	}
+	return CloneTree(op.Source, op.Dev, op.Ino, op.Flags&BindDevice != 0)
+}
+
+// CloneTree opens path, without following any symbolic link, as a private copy
+// of its mounts that is read-only (unless it is a device), nosuid and nodev. If
+// dev and ino are not zero, what is there must have them: the path was resolved
+// earlier, and a directory may have been swapped for a link since then
+// (CVE-2021-30465).
+func CloneTree(path string, dev, ino uint64, device bool) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return -1, err
+	}
+	if (dev != 0 || ino != 0) && (st.Dev != dev || st.Ino != ino) {
+		return -1, fmt.Errorf("it is not what it was a moment ago: %w", unix.ESTALE)
+	}
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		flags |= unix.AT_RECURSIVE
+	}
+	tree, err := unix.OpenTree(fd, "", flags)
+	if err != nil {
+		return -1, err
+	}
+	attr := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+	if device {
+		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+	}
+	if err := setAttr(tree, attr, flags&unix.AT_RECURSIVE); err != nil {
+		unix.Close(tree)
+		return -1, err
+	}
+	return tree, nil
+}
+
+func setAttr(fd int, attr uint64, flags uint) error {
+	return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags, &unix.MountAttr{Attr_set: attr})
+}
+
+// makeStage mounts the tmpfs that bounds all that the sandbox writes.
+func (b *builder) makeStage() (place string, err error) {
+	b.stage, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, [][2]string{
+		{"size", fmt.Sprint(b.setup.Scratch)}, {"nr_inodes", fmt.Sprint(b.setup.ScratchInodes)}, {"mode", "0755"},
+	})
+	if err != nil {
+		return "", fail("mount", "tmpfs", err)
+	}
+	for _, place = range stagePlaces {
+		err = unix.MoveMount(b.stage, "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH)
+		if err == nil {
+			return place, nil
+		}
+	}
+	return "", fail("mount", "tmpfs on "+strings.Join(stagePlaces, ", "), err)
+}
+
+// newMount makes a file system that is not attached anywhere yet.
+func newMount(fstype string, attr int, options [][2]string) (int, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fs)
+	for _, o := range options {
+		if o[1] == "" {
+			err = unix.FsconfigSetFlag(fs, o[0])
+		} else {
+			err = unix.FsconfigSetString(fs, o[0], o[1])
+		}
+		if err != nil {
+			return -1, fmt.Errorf("option %s=%s: %w", o[0], o[1], err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attr)
+}
+
+// makeRoot makes the mount that will be the root directory.
+func (b *builder) makeRoot(place string) (err error) {
+	for _, dir := range []string{"root", "lower", "upper", "work", "empty.d"} {
+		if err := unix.Mkdirat(b.stage, dir, 0o755); err != nil {
+			return fail("build root", dir, err)
+		}
+	}
+	fd, err := unix.Openat(b.stage, "empty.f", unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_WRONLY, 0o444)
+	if err != nil {
+		return fail("build root", "empty.f", err)
+	}
+	unix.Close(fd)
+	if len(b.setup.Ops) > 0 && b.setup.Ops[0].Kind == OpOverlay {
+		b.root, err = b.overlay(place)
+	} else {
+		b.root, err = b.cloneStage("root", 0)
+	}
+	if err != nil {
+		return fail("build root", "root mount", err)
+	}
+	return fail("build root", "attach root",
+		unix.MoveMount(b.root, "", b.stage, "root", unix.MOVE_MOUNT_F_EMPTY_PATH))
+}
+
+// overlay makes the root from a directory of the host that stays as it is: what
+// changes is on the stage. userxattr: in a user namespace overlayfs cannot use
+// trusted.* (Linux 5.11).
+func (b *builder) overlay(place string) (int, error) {
+	lower := b.trees[0]
+	if err := unix.MoveMount(lower, "", b.stage, "lower", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return -1, err
+	}
+	return newMount("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, [][2]string{
+		{"userxattr", ""}, {"lowerdir", place + "/lower"}, {"upperdir", place + "/upper"}, {"workdir", place + "/work"},
+	})
+}
+
+// cloneStage takes a directory or file of the stage as a mount of its own.
+func (b *builder) cloneStage(name string, attr uint64) (int, error) {
+	fd, err := unix.OpenTree(b.stage, name, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	if attr != 0 {
+		err = setAttr(fd, attr, 0)
+	}
+	return fd, err
+}
+
+// pivot makes root the root directory and lets go of the old one. Both
+// arguments of pivot_root are ".", pivot_root(2): the old root ends up on top of
+// the new one, where it is unmounted.
+func pivot(root int) error {
+	if err := unix.Fchdir(root); err != nil {
+		return fail("pivot", "fchdir", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fail("pivot", "pivot_root", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fail("pivot", "unmount the old root", err)
+	}
+	return fail("pivot", "chdir /", unix.Chdir("/"))
+}
+
+// errnoOf finds the kernel's number in an error, for the frame that tells it.
+func errnoOf(err error) uint32 {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return uint32(e)
+	}
+	return uint32(unix.EIO)
+}

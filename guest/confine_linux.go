@@ -1,0 +1,170 @@
+package guest
+
+import (
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// lastSignal is the highest signal number (signal(7)).
+const lastSignal = 64
+
+// startLauncher starts the thread that all commands are forked from, and makes
+// it what a command shall be.
+func (g *guest) startLauncher(c *Confine, tasks []int) error {
+	g.launches = make(chan func())
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good
+		err := confineThread(c, tasks)
+		ready <- err
+		if err != nil {
+			return
+		}
+		for launch := range g.launches {
+			launch()
+		}
+	}()
+	return <-ready
+}
+
+// confineThread confines the calling thread, and what it forks.
+func confineThread(c *Confine, tasks []int) error {
+	for _, fd := range tasks {
+		// "0" is the calling thread. A thread that moves itself needs no RCU
+		// grace period, which is 18 ms.
+		if _, err := unix.Write(fd, []byte("0")); err != nil {
+			return fail("cgroup", "join", err)
+		}
+		unix.Close(fd)
+	}
+	if c.DropCaps {
+		if err := dropBounding(); err != nil {
+			return fail("capabilities", "bounding set", err)
+		}
+	}
+	if c.NoNewPrivs {
+		if err := noNewPrivs(); err != nil {
+			return fail("no_new_privs", "", err)
+		}
+	}
+	if c.Landlock {
+		if err := restrict(c.LandlockRule, c.LandlockNet); err != nil {
+			return err
+		}
+	}
+	if c.DropCaps {
+		return fail("capabilities", "drop", capset(rawCapset))
+	}
+	return nil
+}
+
+// dropBounding empties what an execve could give back, and locks it so: no uid,
+// 0 included, means anything to the kernel afterwards (capabilities(7)).
+func dropBounding() error {
+	for c := uintptr(0); ; c++ {
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EINVAL && c > unix.CAP_CHECKPOINT_RESTORE {
+			break // the kernel's last capability is behind us
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	const noRoot, noSetuidFixup, keepCaps, noAmbientRaise = 1 << 0, 1 << 2, 1 << 4, 1 << 6
+	const locked = noRoot<<1 | noSetuidFixup<<1 | keepCaps<<1 | noAmbientRaise<<1
+	return unix.Prctl(unix.PR_SET_SECUREBITS, noRoot|noSetuidFixup|noAmbientRaise|locked, 0, 0, 0)
+}
+
+func noNewPrivs() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }
+
+// capset takes every capability away, by the given way of making the call.
+func capset(call func(a, b uintptr) syscall.Errno) error {
+	header := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := new([2]unix.CapUserData)
+	err := call(uintptr(unsafe.Pointer(header)), uintptr(unsafe.Pointer(data)))
+	runtime.KeepAlive(header)
+	runtime.KeepAlive(data)
+	if err != 0 {
+		return err
+	}
+	return nil
+}
+
+func rawCapset(a, b uintptr) syscall.Errno {
+	_, _, err := syscall.RawSyscall(unix.SYS_CAPSET, a, b, 0)
+	return err
+}
+
+func capsetAllThreads(a, b uintptr) syscall.Errno {
+	_, _, err := syscall.AllThreadsSyscall(unix.SYS_CAPSET, a, b, 0)
+	return err
+}
+
+// confineAll confines the guest itself, each of its threads. It runs when the
+// launcher is ready, so that the filter, which is put on all threads at once,
+// is the only one on any of them.
+func (g *guest) confineAll(c *Confine) error {
+	if c.NoNewPrivs {
+		if err := noNewPrivs(); err != nil {
+			return fail("no_new_privs", "", err)
+		}
+	}
+	if len(c.Filter) > 0 {
+		listener, err := installFilter(c.Filter)
+		if err != nil {
+			return fail("seccomp", "install", err)
+		}
+		go g.notify(listener)
+	}
+	if c.DropCaps {
+		if err := capset(capsetAllThreads); err != nil {
+			return fail("capabilities", "drop", err)
+		}
+	}
+	return fail("signals", "default", resetSignals())
+}
+
+// installFilter puts the filter on all threads, and returns the descriptor on
+// which the kernel tells what it refused. WAIT_KILLABLE_RECV (Linux 5.19): a
+// signal does not make a refused call be tried, and counted, again.
+func installFilter(filter []byte) (int, error) {
+	if len(filter)%8 != 0 {
+		return -1, unix.EINVAL
+	}
+	prog := &unix.SockFprog{
+		Len:    uint16(len(filter) / 8),
+		Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0])),
+	}
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+	fd, _, err := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	runtime.KeepAlive(filter)
+	if err != 0 {
+		return -1, err
+	}
+	return int(fd), nil
+}
+
+// resetSignals gives the guest its immunity back. The kernel drops a signal
+// that comes from inside a PID namespace to its init, unless there is a handler
+// for it; the Go runtime has one for each. SIGURG stays: the runtime preempts
+// goroutines with it, and its handler does no harm.
+func resetSignals() error {
+	var action [4]uint64 // struct kernel_sigaction; zero is SIG_DFL
+	for sig := uintptr(1); sig <= lastSignal; sig++ {
+		if s := unix.Signal(sig); s == unix.SIGURG || s == unix.SIGKILL || s == unix.SIGSTOP {
+			continue
+		}
+		_, _, err := syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&action)), 0, 8, 0, 0)
+		if err != 0 {
+			return err
+		}
+	}
+	return nil
+}

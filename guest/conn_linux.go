@@ -1,0 +1,171 @@
+package guest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Conn is one end of the channel: a stream socket that carries frames and,
+// with the first byte of a frame, descriptors.
+type Conn struct {
+	file *os.File
+	raw  syscall.RawConn
+	max  int // bytes of a frame that comes in
+
+	send sync.Mutex // one frame at a time
+}
+
+// NewHostConn wraps the host's end. What comes over it is hostile.
+func NewHostConn(f *os.File) (*Conn, error) { return newConn(f, maxToHost) }
+
+func newConn(f *os.File, max int) (*Conn, error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{file: f, raw: raw, max: max}, nil
+}
+
+// Close ends the channel.
+func (c *Conn) Close() error { return c.file.Close() }
+
+// Send writes a frame and passes copies of the descriptors.
+func (c *Conn) Send(f Frame, fds ...int) error {
+	var e encoder
+	e.b = make([]byte, headerLength, 256)
+	f.encode(&e)
+	n := len(e.b) - headerLength
+	if n > maxToGuest || len(fds) > maxFDs {
+		return fmt.Errorf("send: %d bytes and %d descriptors are more than a frame holds: %w", n, len(fds), unix.E2BIG)
+	}
+	binary.LittleEndian.PutUint32(e.b, uint32(n))
+	e.b[4], e.b[5] = f.kind(), uint8(len(fds))
+	var oob []byte
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
+	}
+	c.send.Lock()
+	defer c.send.Unlock()
+	for b := e.b; len(b) > 0; oob = nil {
+		n, err := c.write(b, oob)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func (c *Conn) write(b, oob []byte) (n int, err error) {
+	ctlErr := c.raw.Write(func(fd uintptr) bool {
+		for {
+			n, err = unix.SendmsgN(int(fd), b, oob, nil, unix.MSG_NOSIGNAL)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	return n, errors.Join(err, ctlErr)
+}
+
+// Receive reads a frame, with its descriptors, which are the caller's to close.
+// io.EOF: the other side is gone.
+func (c *Conn) Receive() (_ Frame, fds []int, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(fds)
+			fds = nil
+		}
+	}()
+	var header [headerLength]byte
+	if fds, err = c.readHeader(header[:]); err != nil {
+		return nil, fds, err
+	}
+	n := binary.LittleEndian.Uint32(header[:])
+	if int64(n) > int64(c.max) || int(header[5]) != len(fds) || header[6] != 0 || header[7] != 0 {
+		return nil, fds, fmt.Errorf("%w: header % x with %d descriptors", errFrame, header, len(fds))
+	}
+	payload := make([]byte, n)
+	if err := c.readFull(payload); err != nil {
+		return nil, fds, err
+	}
+	f, err := Decode(header[4], payload)
+	return f, fds, err
+}
+
+func (c *Conn) readHeader(header []byte) (fds []int, err error) {
+	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	n, oobn, flags, err := c.read(header, oob)
+	if err != nil {
+		return nil, err
+	}
+	if fds, err = rights(oob[:oobn]); err != nil {
+		return fds, err
+	}
+	if flags&unix.MSG_CTRUNC != 0 {
+		return fds, fmt.Errorf("%w: descriptors were cut off", errFrame)
+	}
+	if n == 0 {
+		return fds, io.EOF
+	}
+	return fds, c.readFull(header[n:])
+}
+
+// readFull reads what is left of a frame. Descriptors come only with its first
+// byte; further ones are dropped by the kernel, as there is no room for them.
+func (c *Conn) readFull(b []byte) error {
+	for len(b) > 0 {
+		n, _, _, err := c.read(b, nil)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func (c *Conn) read(b, oob []byte) (n, oobn, flags int, err error) {
+	ctlErr := c.raw.Read(func(fd uintptr) bool {
+		for {
+			n, oobn, flags, _, err = unix.Recvmsg(int(fd), b, oob, unix.MSG_CMSG_CLOEXEC)
+			if err != unix.EINTR {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	return n, oobn, flags, errors.Join(err, ctlErr)
+}
+
+func rights(oob []byte) (fds []int, err error) {
+	if len(oob) == 0 {
+		return nil, nil
+	}
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return nil, fmt.Errorf("%w: control message: %w", errFrame, err)
+	}
+	for i := range messages {
+		got, err := unix.ParseUnixRights(&messages[i])
+		if err != nil {
+			return fds, fmt.Errorf("%w: rights: %w", errFrame, err)
+		}
+		fds = append(fds, got...)
+	}
+	return fds, nil
+}
+
+func closeAll(fds []int) {
+	for _, fd := range fds {
+		_ = unix.Close(fd)
+	}
+}

@@ -1,0 +1,234 @@
+package guest
+
+import (
+	"encoding/binary"
+	"path"
+	"strings"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// guest is the agent.
+type guest struct {
+	conn     *Conn
+	launches chan func() // run by the launcher, one after another
+	rlimits  []Rlimit
+	closeFDs bool
+	forked   chan struct{} // holds one token when there may be a child to wait for
+
+	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
+	byID  map[uint32]*command
+	byPID map[int]*command
+}
+
+// command is one that runs.
+type command struct {
+	id      uint32
+	pid     int // also its session and its process group
+	started uint64
+	denials map[int64]uint32
+
+	// Until its execve has succeeded or failed, its end is only kept here.
+	launching bool
+	exited    *Exited
+}
+
+func newGuest(conn *Conn) *guest {
+	return &guest{
+		conn: conn, forked: make(chan struct{}, 1),
+		byID: make(map[uint32]*command), byPID: make(map[int]*command),
+	}
+}
+
+// start executes a command, and tells the host what came of it.
+func (g *guest) start(f *Exec, fds []int) {
+	defer closeAll(fds)
+	refuse := func(step string, err error) {
+		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
+	}
+	if len(fds) != 3 || len(f.Args) == 0 {
+		refuse("frame", unix.EINVAL)
+		return
+	}
+	file, err := lookup(f.Args[0], f.Env, f.Dir)
+	if err != nil {
+		refuse("lookup", err)
+		return
+	}
+	spec := &childSpec{stdio: [3]int(fds)}
+	if err := spec.fill(file, f); err != nil {
+		refuse("arguments", err)
+		return
+	}
+	at, err := g.fork(spec, f.ID)
+	if err != nil {
+		refuse(at, err)
+	}
+}
+
+// fill puts strings where a child can use them.
+func (c *childSpec) fill(file string, f *Exec) (err error) {
+	if c.path, err = unix.BytePtrFromString(file); err != nil {
+		return err
+	}
+	if c.dir, err = unix.BytePtrFromString(f.Dir); err != nil {
+		return err
+	}
+	if c.argv, err = syscall.SlicePtrFromStrings(f.Args); err != nil {
+		return err
+	}
+	c.env, err = syscall.SlicePtrFromStrings(f.Env)
+	return err
+}
+
+// fork runs a child on the launcher thread and waits for its execve. Id 0 is
+// the probe.
+func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
+	var report [2]int
+	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
+		return "pipe", err
+	}
+	defer unix.Close(report[0])
+	c.report, c.closeFDs = report[1], g.closeFDs
+	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	c.rlimits = g.rlimits
+	for _, r := range g.rlimits {
+		c.values = append(c.values, unix.Rlimit{Cur: r.Value, Max: r.Value})
+	}
+	done := make(chan error)
+	g.launches <- func() { done <- g.forkHere(c, id) }
+	if err := <-done; err != nil {
+		return "fork", err
+	}
+	failed := readReport(report[0])
+	g.launched(id, failed == nil)
+	if failed != nil {
+		return stepNames[step(failed[0])], syscall.Errno(failed[1])
+	}
+	return "", nil
+}
+
+// forkHere runs on the launcher.
+func (g *guest) forkHere(c *childSpec, id uint32) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	pid, errno := forkChild(c)
+	unix.Close(c.report)
+	if errno != 0 {
+		return errno
+	}
+	cmd := &command{id: id, pid: pid, started: startTime(pid), denials: make(map[int64]uint32), launching: true}
+	g.byPID[pid] = cmd
+	if id != 0 {
+		g.byID[id] = cmd
+	}
+	select {
+	case g.forked <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// readReport waits for the end of a child's report: nothing, after an execve.
+func readReport(fd int) *[2]uint32 {
+	var b [8]byte
+	n := 0
+	for n < len(b) {
+		m, err := unix.Read(fd, b[n:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || m == 0 {
+			break
+		}
+		n += m
+	}
+	if n < len(b) {
+		return nil
+	}
+	return &[2]uint32{binary.NativeEndian.Uint32(b[:]), binary.NativeEndian.Uint32(b[4:])}
+}
+
+// launched tells the host of a command that was executed, and of its end if it
+// has ended already; one that was not is forgotten.
+func (g *guest) launched(id uint32, executed bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	cmd := g.byID[id]
+	if cmd == nil {
+		return // the probe
+	}
+	cmd.launching = false
+	if !executed {
+		delete(g.byID, id)
+		cmd.id = 0 // its end is nobody's news
+		return
+	}
+	_ = g.conn.Send(&Started{ID: id}) // a host that is gone needs no answer
+	if cmd.exited != nil {
+		g.report(cmd)
+	}
+}
+
+// report tells the host of the end of a command. g.mu is held.
+func (g *guest) report(cmd *command) {
+	delete(g.byID, cmd.id)
+	for nr, count := range cmd.denials {
+		cmd.exited.Denials = append(cmd.exited.Denials, DeniedCall{Number: nr, Count: count})
+	}
+	_ = g.conn.Send(cmd.exited) // a host that is gone needs no answer
+}
+
+// lookup finds a command as execvp(3) does, with the PATH that the command will
+// have.
+func lookup(name string, env []string, dir string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil // execve says what is wrong with it
+	}
+	var list string
+	for _, kv := range env {
+		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
+			list = value
+		}
+	}
+	found := error(unix.ENOENT)
+	for _, in := range strings.Split(list, ":") {
+		p := path.Join(dir, in, name)
+		if path.IsAbs(in) {
+			p = path.Join(in, name)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(p, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue
+		}
+		if err := unix.Faccessat(unix.AT_FDCWD, p, unix.X_OK, unix.AT_EACCESS); err != nil {
+			found = unix.EACCES // as a shell does: somewhere, but not executable
+			continue
+		}
+		return p, nil
+	}
+	return "", found
+}
+
+// probe forks a probe, as a command is forked, and waits until the host is done
+// with it.
+func (g *guest) probe(fds [2]int) error {
+	hostFile := make([]byte, 4096)
+	n, err := unix.Read(fds[0], hostFile)
+	if err != nil {
+		return fail("probe", "name of the host's file", err)
+	}
+	p, err := newProbeSpec(string(hostFile[:n]))
+	if err != nil {
+		return fail("probe", "prepare", err)
+	}
+	spec := &childSpec{stdio: [3]int{fds[0], fds[1], fds[1]}, probe: p}
+	if err := spec.fill("/", &Exec{Dir: "/", Args: []string{"probe"}}); err != nil {
+		return fail("probe", "prepare", err)
+	}
+	at, err := g.fork(spec, 0)
+	closeAll(fds[:])
+	return fail("probe", at, err)
+}

@@ -1,0 +1,244 @@
+package guest
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// do carries out one op. Each path is walked from the new root, component by
+// component, and no symbolic link is followed: an image may hold any
+// (CVE-2019-19921).
+func (b *builder) do(op *Op, tree int) error {
+	switch op.Kind {
+	case OpOverlay:
+		return nil // makeRoot did it
+	case OpDir:
+		return b.mkdir(op.Path, op.Mode)
+	case OpFile:
+		return b.writeFile(op)
+	case OpSymlink:
+		dir, base, err := b.parent(op.Path)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(dir)
+		err = unix.Symlinkat(op.Source, dir, base)
+		if errors.Is(err, unix.EEXIST) {
+			return nil // an image brought its own
+		}
+		return err
+	case OpBind:
+		if tree < 0 {
+			return nil
+		}
+		return b.attachMade(tree, op.Path)
+	case OpScratch:
+		return b.scratch(op)
+	case OpProc:
+		return b.mountNew("proc", op.Path, nil)
+	case OpDevpts:
+		return b.mountNew("devpts", op.Path, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
+	case OpMask:
+		return b.mask(op.Path)
+	case OpReadonly:
+		return b.readonly(op.Path)
+	}
+	return fmt.Errorf("op %d: %w", op.Kind, unix.EINVAL)
+}
+
+func beneath(flags uint64) *unix.OpenHow {
+	return &unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+}
+
+// lookup opens what is at p in the new root.
+func (b *builder) lookup(p string) (int, error) {
+	return unix.Openat2(b.root, rel(p), beneath(unix.O_PATH))
+}
+
+func rel(p string) string {
+	if p = strings.TrimPrefix(path.Clean(p), "/"); p != "" {
+		return p
+	}
+	return "."
+}
+
+// parent opens the directory that p is in, and makes it where it is not there.
+func (b *builder) parent(p string) (dir int, base string, err error) {
+	p = path.Clean(p)
+	parent := path.Dir(p)
+	dir, err = unix.Openat2(b.root, rel(parent), beneath(unix.O_PATH|unix.O_DIRECTORY))
+	if errors.Is(err, unix.ENOENT) {
+		if err = b.mkdir(parent, 0o755); err == nil {
+			dir, err = unix.Openat2(b.root, rel(parent), beneath(unix.O_PATH|unix.O_DIRECTORY))
+		}
+	}
+	return dir, path.Base(p), err
+}
+
+// mkdir makes a directory with exactly this mode, and its parents. One that is
+// there already keeps its mode.
+func (b *builder) mkdir(p string, mode uint32) error {
+	if p == "/" {
+		return nil
+	}
+	dir, base, err := b.parent(p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	err = unix.Mkdirat(dir, base, mode)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	fd, err := unix.Openat2(dir, base, beneath(unix.O_PATH|unix.O_DIRECTORY))
+	if err != nil {
+		return err // a file, or a link in the place of a directory
+	}
+	return unix.Close(fd)
+}
+
+func (b *builder) writeFile(op *Op) error {
+	dir, base, err := b.parent(op.Path)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	how := beneath(unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW)
+	how.Mode = uint64(op.Mode)
+	fd, err := unix.Openat2(dir, base, how)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	for data := []byte(op.Data); len(data) > 0; {
+		n, err := unix.Write(fd, data)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// attachMade attaches a tree at p, and makes the directory or file to do it on.
+func (b *builder) attachMade(tree int, p string) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(tree, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		if err := b.mkdir(p, 0o755); err != nil {
+			return err
+		}
+		return b.attach(tree, p)
+	}
+	dir, base, err := b.parent(p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dir)
+	how := beneath(unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL)
+	how.Mode = 0o644
+	fd, err := unix.Openat2(dir, base, how)
+	if err == nil {
+		unix.Close(fd)
+	} else if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	return b.attach(tree, p)
+}
+
+// attach puts a tree over what is at p, and closes it.
+func (b *builder) attach(tree int, p string) error {
+	defer unix.Close(tree)
+	at, err := b.lookup(p)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+func (b *builder) scratch(op *Op) error {
+	name := fmt.Sprintf("scratch.%d", b.dirs)
+	b.dirs++
+	if err := unix.Mkdirat(b.stage, name, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Fchmodat(b.stage, name, op.Mode, 0); err != nil {
+		return err
+	}
+	tree, err := b.cloneStage(name, 0)
+	if err != nil {
+		return err
+	}
+	return b.attachMade(tree, op.Path)
+}
+
+func (b *builder) mountNew(fstype, p string, options [][2]string) error {
+	attr := unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+	if fstype != "devpts" {
+		attr |= unix.MOUNT_ATTR_NODEV
+	}
+	fd, err := newMount(fstype, attr, options)
+	if err != nil {
+		return err
+	}
+	return b.attachMade(fd, p)
+}
+
+// mask puts an empty, read-only file or directory over what is at p. The masks
+// are files of our own, so that no device node of an image can stand in for
+// them (CVE-2025-31133).
+func (b *builder) mask(p string) error {
+	at, err := b.lookup(p)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	var st unix.Stat_t
+	if err := unix.Fstat(at, &st); err != nil {
+		return err
+	}
+	name := "empty.f"
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		name = "empty.d"
+	}
+	tree, err := b.cloneStage(name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+func (b *builder) readonly(p string) error {
+	at, err := b.lookup(p)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE)
+	tree, err := unix.OpenTree(at, "", flags)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(tree)
+	if err := setAttr(tree, unix.MOUNT_ATTR_RDONLY, unix.AT_RECURSIVE); err != nil {
+		return err
+	}
+	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}

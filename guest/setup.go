@@ -1,0 +1,171 @@
+package guest
+
+import "syscall"
+
+// Setup says how to build and confine the place. The host decides everything;
+// the guest carries it out, step by step, and says which step failed.
+type Setup struct {
+	Hostname string
+
+	// Scratch and ScratchInodes bound the one tmpfs that all of the place's
+	// own files are on.
+	Scratch, ScratchInodes int64
+
+	// Ops build the root directory, in order.
+	Ops []Op
+
+	// RootReadonly makes the root directory read-only when it is built.
+	RootReadonly bool
+
+	// Pivot moves into the new root. Off in tests only.
+	Pivot bool
+
+	// Loopback brings lo up.
+	Loopback bool
+
+	// Confine is what the launcher, and so each command, is put under.
+	Confine Confine
+
+	// Rlimits are put on each command.
+	Rlimits []Rlimit
+
+	// Tasks says how many of the descriptors that came with this frame are
+	// cgroup files to write "0" to from the launcher; they come after those of
+	// the Ops.
+	Tasks uint32
+
+	// Probe asks for a probe before Ready: its stdin and stdout are the last two
+	// descriptors.
+	Probe bool
+}
+
+// Confine lists the layers. Each can be off, so that a test can show that the
+// others do not stand in for it.
+type Confine struct {
+	// NoUserNS sets the sandbox's own user.max_user_namespaces to 0, so that no
+	// nested user namespace gives a command capabilities, filter or not.
+	NoUserNS bool
+
+	DropCaps     bool
+	NoNewPrivs   bool
+	CloseFDs     bool
+	Landlock     bool
+	LandlockNet  bool // refuse TCP bind and connect, too
+	LandlockRule []LandlockRule
+	Filter       []byte // of struct sock_filter; empty: none
+}
+
+// LandlockRule grants rights below a path (landlock(7)).
+type LandlockRule struct {
+	Path   string
+	Rights uint64
+}
+
+// Rlimit is one resource limit, soft and hard alike.
+type Rlimit struct {
+	Resource uint32
+	Value    uint64
+}
+
+// OpKind says what an Op does.
+type OpKind uint8
+
+// The ops. Paths are absolute, inside the new root; none is followed through a
+// symbolic link.
+const (
+	OpDir      OpKind = iota + 1 // directory at Path with Mode, and its parents
+	OpFile                       // file at Path with Mode and Data
+	OpSymlink                    // symbolic link at Path to Source
+	OpBind                       // what is at Source on the host, or came as a descriptor
+	OpScratch                    // writable directory with Mode
+	OpProc                       // procfs of the new PID namespace
+	OpDevpts                     // a devpts of its own
+	OpMask                       // an empty file or directory over what is there
+	OpReadonly                   // what is there, read-only
+	OpOverlay                    // the root: an overlay over the Bind in Source
+)
+
+// Flags of OpBind.
+const (
+	BindDevice = 1 << iota // a device node: it may be used as one
+	BindFD                 // the tree came as a descriptor
+	BindMaybe              // nothing is to be done where Source does not exist
+)
+
+// Op is one step in building the root.
+type Op struct {
+	Kind   OpKind
+	Path   string
+	Source string
+	Data   string
+	Mode   uint32
+	Flags  uint32
+
+	// Dev and Ino say what the host saw at Source; something else there by now
+	// is refused. Zero: not looked at.
+	Dev, Ino uint64
+}
+
+func (*Setup) kind() uint8 { return kindSetup }
+
+func (f *Setup) encode(e *encoder) {
+	e.str(f.Hostname)
+	e.i64(f.Scratch)
+	e.i64(f.ScratchInodes)
+	encodeList(e, f.Ops, func(o Op) {
+		e.u8(uint8(o.Kind))
+		e.str(o.Path)
+		e.str(o.Source)
+		e.str(o.Data)
+		e.u32(o.Mode)
+		e.u32(o.Flags)
+		e.u64(o.Dev)
+		e.u64(o.Ino)
+	})
+	e.bool(f.RootReadonly)
+	e.bool(f.Pivot)
+	e.bool(f.Loopback)
+	f.Confine.encode(e)
+	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
+	e.u32(f.Tasks)
+	e.bool(f.Probe)
+}
+
+func (f *Setup) decode(d *decoder) {
+	f.Hostname = d.str()
+	f.Scratch, f.ScratchInodes = d.i64(), d.i64()
+	f.Ops = decodeList(d, 37, func() Op {
+		return Op{
+			Kind: OpKind(d.u8()), Path: d.str(), Source: d.str(), Data: d.str(),
+			Mode: d.u32(), Flags: d.u32(), Dev: d.u64(), Ino: d.u64(),
+		}
+	})
+	f.RootReadonly, f.Pivot, f.Loopback = d.bool(), d.bool(), d.bool()
+	f.Confine.decode(d)
+	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
+	f.Tasks, f.Probe = d.u32(), d.bool()
+}
+
+func (c *Confine) encode(e *encoder) {
+	e.bool(c.NoUserNS)
+	e.bool(c.DropCaps)
+	e.bool(c.NoNewPrivs)
+	e.bool(c.CloseFDs)
+	e.bool(c.Landlock)
+	e.bool(c.LandlockNet)
+	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
+	e.str(string(c.Filter))
+}
+
+func (c *Confine) decode(d *decoder) {
+	c.NoUserNS = d.bool()
+	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
+	c.Landlock, c.LandlockNet = d.bool(), d.bool()
+	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
+	if filter := d.str(); filter != "" {
+		c.Filter = []byte(filter)
+	}
+}
+
+// errno gives the kernel's text for a number that came over the channel.
+func errno(n uint32) error { return syscall.Errno(n) }

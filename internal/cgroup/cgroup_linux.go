@@ -1,0 +1,326 @@
+// Package cgroup bounds what the commands of one sandbox use together, on the
+// version 1 hierarchies of Linux.
+//
+// A sandbox has one group, kavach/ID, in which its guest is, and below it cmd,
+// in which its commands are and on which the limits are: so that what commands
+// use up is never taken from the guest, and the kernel kills one of them, not
+// it, when memory runs out.
+//
+// What this package does not protect: version 2 is not used yet, and where the
+// hierarchies cannot be written to (an ordinary user) there is no group at all.
+package cgroup
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Limits are what a group is bounded by. Negative: not at all.
+type Limits struct {
+	Memory int64   // bytes, swap included where the kernel counts it
+	CPUs   float64 // processors' time; 0.5 is half of one
+	PIDs   int64   // tasks
+}
+
+// controllers are the hierarchies that are used, cpuacct not being needed: what
+// a command used is told by wait4.
+var controllers = []string{"memory", "cpu", "pids", "freezer"}
+
+// top is the group that all of Kavach's are in.
+const top = "kavach"
+
+// cpuPeriod is the kernel's default period of the CPU bandwidth control.
+const cpuPeriod = 100 * time.Millisecond
+
+// Group is the group of one sandbox.
+type Group struct {
+	dirs map[string]string // controller → directory of kavach/ID
+}
+
+// Hierarchies finds where the version 1 controllers are mounted.
+func Hierarchies() (map[string]string, error) {
+	f, err := os.Open("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found := make(map[string]string)
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		before, after, _ := strings.Cut(lines.Text(), " - ")
+		mount, super := strings.Fields(before), strings.Fields(after)
+		if len(mount) < 5 || len(super) < 3 || super[0] != "cgroup" {
+			continue
+		}
+		for _, option := range strings.Split(super[2], ",") {
+			if slices.Contains(controllers, option) {
+				found[option] = mount[4]
+			}
+		}
+	}
+	for _, c := range controllers {
+		if found[c] == "" {
+			return nil, fmt.Errorf("the %s controller is not on a cgroup v1 hierarchy: %w", c, errors.ErrUnsupported)
+		}
+	}
+	return found, nil
+}
+
+// Available says why groups cannot be made here; nil: they can. It tries.
+func Available() error {
+	at, err := Hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, dir := range at {
+		if err := makeTop(dir); err != nil {
+			return err
+		}
+		if err := unix.Access(filepath.Join(dir, top), unix.W_OK); err != nil {
+			return fmt.Errorf("cgroup %s cannot be written to: %w", filepath.Join(dir, top), err)
+		}
+	}
+	return nil
+}
+
+func makeTop(dir string) error {
+	err := os.Mkdir(filepath.Join(dir, top), 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return err
+}
+
+// Dirs says which directories the group of a sandbox has, made or not.
+func Dirs(id string) []string {
+	at, err := Hierarchies()
+	if err != nil {
+		return nil
+	}
+	var dirs []string
+	for _, c := range controllers {
+		dirs = append(dirs, filepath.Join(at[c], top, id))
+	}
+	return dirs
+}
+
+// New makes the group of a sandbox. Where it fails, it has left nothing behind.
+func New(id string, limits Limits) (g *Group, err error) {
+	at, err := Hierarchies()
+	if err != nil {
+		return nil, err
+	}
+	g = &Group{dirs: make(map[string]string)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, g.Remove())
+		}
+	}()
+	for _, c := range controllers {
+		dir := filepath.Join(at[c], top, id)
+		err := os.Mkdir(dir, 0o755)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = makeTop(at[c]); err == nil {
+				err = os.Mkdir(dir, 0o755)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+		g.dirs[c] = dir
+		if err := os.Mkdir(filepath.Join(dir, "cmd"), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return g, g.limit(limits)
+}
+
+func (g *Group) limit(l Limits) error {
+	if l.Memory >= 0 {
+		if err := g.write("memory", "memory.limit_in_bytes", l.Memory); err != nil {
+			return err
+		}
+		// Only kernels that account for swap have this file; without it, what
+		// is swapped out is not bounded.
+		err := g.write("memory", "memory.memsw.limit_in_bytes", l.Memory)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	if l.PIDs >= 0 {
+		if err := g.write("pids", "pids.max", l.PIDs); err != nil {
+			return err
+		}
+	}
+	if l.CPUs >= 0 {
+		if err := g.write("cpu", "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
+			return err
+		}
+		return g.write("cpu", "cpu.cfs_quota_us", Quota(l.CPUs))
+	}
+	return nil
+}
+
+// Quota is the CPU time of one period, in microseconds. The kernel takes no
+// less than a millisecond.
+func Quota(cpus float64) int64 {
+	return max(int64(cpus*float64(cpuPeriod.Microseconds())), 1000)
+}
+
+func (g *Group) write(controller, file string, value int64) error {
+	name := filepath.Join(g.dirs[controller], "cmd", file)
+	// No O_CREAT: the kernel refuses it with an error that hides the cause.
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(strconv.FormatInt(value, 10))
+	return errors.Join(err, f.Close())
+}
+
+// ErrNoLimit is returned by Read for a file that says "max".
+var ErrNoLimit = errors.New("no limit is set")
+
+// Read returns a number from a file of the commands' group.
+func (g *Group) Read(controller, file string) (int64, error) {
+	b, err := os.ReadFile(filepath.Join(g.dirs[controller], "cmd", file))
+	if err != nil {
+		return 0, err
+	}
+	text := strings.TrimSpace(string(b))
+	if text == "max" {
+		return 0, ErrNoLimit
+	}
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// Path is the directory of the commands' group in a hierarchy.
+func (g *Group) Path(controller string) string {
+	return filepath.Join(g.dirs[controller], "cmd")
+}
+
+// OOMKills is how many processes the kernel has killed in the group for want of
+// memory.
+func (g *Group) OOMKills() int64 {
+	b, err := os.ReadFile(filepath.Join(g.dirs["memory"], "cmd", "memory.oom_control"))
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(b), "\n") {
+		if count, ok := strings.CutPrefix(line, "oom_kill "); ok {
+			n, _ := strconv.ParseInt(count, 10, 64) // the kernel's own number
+			return n
+		}
+	}
+	return 0
+}
+
+// Join moves the calling thread into the guest's group, so that what it starts
+// is in there as well. A thread that moves itself needs no RCU grace period.
+func (g *Group) Join() error {
+	for _, c := range controllers {
+		f, err := os.OpenFile(filepath.Join(g.dirs[c], "tasks"), os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		_, err = f.WriteString("0")
+		if err := errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tasks opens the files by which a thread of the guest joins the commands'
+// group. They are the caller's to close.
+func (g *Group) Tasks() ([]*os.File, error) {
+	var files []*os.File
+	for _, c := range controllers {
+		f, err := os.OpenFile(filepath.Join(g.dirs[c], "cmd", "tasks"), os.O_WRONLY, 0)
+		if err != nil {
+			for _, f := range files {
+				f.Close()
+			}
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// Freeze stops every command, or lets it go on, and returns when that is so.
+func (g *Group) Freeze(frozen bool, deadline time.Time) error {
+	want := "THAWED"
+	if frozen {
+		want = "FROZEN"
+	}
+	name := filepath.Join(g.dirs["freezer"], "cmd", "freezer.state")
+	for {
+		// Written each time round: freezing can be held up by a task that is
+		// being forked, and starts over when asked again.
+		if err := os.WriteFile(name, []byte(want), 0); err != nil {
+			return err
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if strings.TrimSpace(string(b)) == want {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is still %s", name, strings.TrimSpace(string(b)))
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// Remove removes the group. It may be called again.
+func (g *Group) Remove() error {
+	var dirs []string
+	for _, dir := range g.dirs {
+		dirs = append(dirs, dir)
+	}
+	return RemoveDirs(dirs)
+}
+
+// RemoveDirs removes the directories of a group, thawed first: a frozen process
+// cannot die.
+func RemoveDirs(dirs []string) error {
+	var errs []error
+	for _, dir := range dirs {
+		state := filepath.Join(dir, "cmd", "freezer.state")
+		if f, err := os.OpenFile(state, os.O_WRONLY, 0); err == nil {
+			_, err = f.WriteString("THAWED")
+			errs = append(errs, err, f.Close())
+		}
+		errs = append(errs, remove(filepath.Join(dir, "cmd")), remove(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// remove waits a little for the last task, which leaves its group some time
+// after its parent was told of its end.
+func remove(dir string) error {
+	const rounds, pause = 500, 2 * time.Millisecond
+	var err error
+	for range rounds {
+		if err = unix.Rmdir(dir); err == nil || err == unix.ENOENT {
+			return nil
+		}
+		if err != unix.EBUSY {
+			break
+		}
+		time.Sleep(pause)
+	}
+	return fmt.Errorf("remove cgroup %s: %w", dir, err)
+}

@@ -1,0 +1,251 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
+)
+
+// Evidence is what was seen of the probe, which was started as a command is:
+// from outside, in /proc, and from inside, by trying.
+type Evidence struct {
+	PID    int            // of the probe, on the host, as the kernel vouches for it
+	Report guest.Report   // what the kernel answered to it
+	ABI    int            // of Landlock; 0: none
+	NS     map[string]int // namespace → its inode, where it is not the host's
+
+	Status    map[string]string // of /proc/PID/status
+	UIDMap    string
+	Mounts    []Mount
+	FDs       []string
+	Environ   int // bytes
+	Links     []string
+	Routes    int
+	CgroupErr error // why there is no cgroup
+	Cgroup    map[string]int64
+	Limits    string
+	HostFile  string
+}
+
+// Mount is a line of /proc/PID/mountinfo.
+type Mount struct {
+	Root, Point, FSType string
+	Readonly            bool
+}
+
+// probe is the host's side of looking at a probe.
+type probe struct {
+	ours, inside int
+	closed       bool
+}
+
+// newProbe makes the socket that will be the probe's stdin and stdout. It keeps
+// the borders of messages, and the kernel puts the sender's pid to each.
+func newProbe() (*probe, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	p := &probe{ours: pair[0], inside: pair[1]}
+	if err := unix.SetsockoptInt(p.ours, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// sent lets go of the inside end, which the guest has now, and tells the probe
+// which file to look for.
+func (p *probe) sent(hostFile string) {
+	unix.Close(p.inside)
+	p.inside = -1
+	_ = unix.Send(p.ours, []byte(hostFile), unix.MSG_NOSIGNAL) // a guest that is gone is noticed next
+}
+
+// close lets the probe end.
+func (p *probe) close() {
+	if p.closed {
+		return
+	}
+	p.closed = true
+	unix.Close(p.ours)
+	if p.inside >= 0 {
+		unix.Close(p.inside)
+	}
+}
+
+// report waits for the probe's report, and returns with it the pid that the
+// kernel says it came from.
+func (p *probe) report() (r guest.Report, pid int, err error) {
+	b, oob := make([]byte, guest.ReportSize+1), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	n, oobn, _, _, err := unix.Recvmsg(p.ours, b, oob, unix.MSG_CMSG_CLOEXEC)
+	for err == unix.EINTR {
+		n, oobn, _, _, err = unix.Recvmsg(p.ours, b, oob, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil {
+		return r, 0, err
+	}
+	if n == 0 {
+		return r, 0, io.EOF
+	}
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(messages) != 1 {
+		return r, 0, errors.Join(err, errors.New("no credentials came with the probe's report"))
+	}
+	cred, err := unix.ParseUnixCredentials(&messages[0])
+	if err != nil {
+		return r, 0, err
+	}
+	r, err = guest.DecodeReport(b[:n])
+	return r, int(cred.Pid), err
+}
+
+// examine looks at the probe while it waits.
+func (j *Jail) examine(p *probe) (err error) {
+	e := &j.evidence
+	if e.Report, e.PID, err = p.report(); err != nil {
+		return fmt.Errorf("wait for the probe: %w", err)
+	}
+	e.ABI, e.CgroupErr = guest.LandlockABI(), j.groupErr
+	read := func(name string) string {
+		b, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/%s", e.PID, name))
+		err = errors.Join(err, readErr)
+		return string(b)
+	}
+	e.Status = parseStatus(read("status"))
+	e.UIDMap = strings.Join(strings.Fields(read("uid_map")), " ")
+	e.Mounts = parseMounts(read("mountinfo"))
+	e.Environ = len(read("environ"))
+	e.Links = parseLinks(read("net/dev"))
+	e.Routes = max(strings.Count(read("net/route"), "\n")-1, 0)
+	e.Limits = read("limits")
+	if err != nil {
+		return fmt.Errorf("look at the probe: %w", err)
+	}
+	if e.FDs, err = names(fmt.Sprintf("/proc/%d/fd", e.PID)); err != nil {
+		return fmt.Errorf("look at the probe: %w", err)
+	}
+	if e.NS, err = compareNamespaces(e.PID); err != nil {
+		return fmt.Errorf("look at the probe: %w", err)
+	}
+	return j.examineCgroup(read("cgroup"))
+}
+
+// examineCgroup reads back the limits of the group that the probe is in.
+func (j *Jail) examineCgroup(of string) error {
+	if j.group == nil {
+		return nil
+	}
+	j.evidence.Cgroup = make(map[string]int64)
+	for _, file := range []struct{ controller, name string }{
+		{"memory", "memory.limit_in_bytes"}, {"pids", "pids.max"}, {"cpu", "cpu.cfs_quota_us"},
+	} {
+		if !inGroup(of, file.controller, j.group.Path(file.controller)) {
+			continue // not in the group: no evidence
+		}
+		n, err := j.group.Read(file.controller, file.name)
+		if err == nil {
+			j.evidence.Cgroup[file.name] = n
+		} else if !errors.Is(err, cgroup.ErrNoLimit) {
+			return err
+		}
+	}
+	return nil
+}
+
+// inGroup reports whether /proc/PID/cgroup says that the process is in the group
+// at this directory.
+func inGroup(of, controller, dir string) bool {
+	for _, line := range strings.Split(of, "\n") {
+		parts := strings.SplitN(line, ":", 3)
+		if len(parts) != 3 || parts[2] == "/" {
+			continue
+		}
+		for _, c := range strings.Split(parts[1], ",") {
+			if c == controller && strings.HasSuffix(dir, parts[2]) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func names(dir string) ([]string, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+func compareNamespaces(pid int) (map[string]int, error) {
+	differ := make(map[string]int)
+	for _, ns := range []string{"pid", "mnt", "net", "ipc", "uts", "cgroup", "user"} {
+		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
+		if err != nil {
+			return nil, err
+		}
+		ours, err := os.Readlink("/proc/self/ns/" + ns)
+		if err != nil {
+			return nil, err
+		}
+		if theirs != ours {
+			differ[ns] = inode(theirs)
+		}
+	}
+	return differ, nil
+}
+
+// inode takes the number out of a link such as "pid:[4026531836]".
+func inode(link string) int {
+	var n int
+	_, after, _ := strings.Cut(link, "[")
+	_, _ = fmt.Sscanf(after, "%d", &n) // 0: the kernel writes it otherwise now
+	return n
+}
+
+func parseStatus(text string) map[string]string {
+	status := make(map[string]string)
+	for _, line := range strings.Split(text, "\n") {
+		if key, value, ok := strings.Cut(line, ":"); ok {
+			status[key] = strings.TrimSpace(value)
+		}
+	}
+	return status
+}
+
+// parseMounts reads mountinfo (proc_pid_mountinfo(5)).
+func parseMounts(text string) []Mount {
+	var mounts []Mount
+	for _, line := range strings.Split(text, "\n") {
+		before, after, _ := strings.Cut(line, " - ")
+		fields, fs := strings.Fields(before), strings.Fields(after)
+		if len(fields) < 6 || len(fs) < 1 {
+			continue
+		}
+		mounts = append(mounts, Mount{
+			Root: fields[3], Point: fields[4], FSType: fs[0],
+			Readonly: strings.HasPrefix(fields[5]+",", "ro,"),
+		})
+	}
+	return mounts
+}
+
+// parseLinks reads the names of network links from /proc/PID/net/dev.
+func parseLinks(text string) []string {
+	var links []string
+	for _, line := range strings.Split(text, "\n") {
+		if name, _, ok := strings.Cut(line, ":"); ok {
+			links = append(links, strings.TrimSpace(name))
+		}
+	}
+	return links
+}

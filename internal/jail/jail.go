@@ -1,0 +1,75 @@
+// Package jail puts a process of ours into namespaces of its own and speaks to
+// the guest that runs in it. It is what the process backend is made of, and what
+// the workers of other backends are jailed with.
+//
+//	Start: record → cgroup → clone the guest into its namespaces → mounts →
+//	       guest builds, confines itself, forks a probe → evidence → ready
+//	Exec:  stdio as descriptors → the guest forks from its launcher
+//	Close: kill the guest, and with it its PID namespace → cgroup → record
+//
+// What this package does not protect: the kernel itself is shared with the host,
+// and a bug in a system call that the filter allows is a way out.
+package jail
+
+import (
+	"time"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Config says what to jail, and how.
+type Config struct {
+	// ID names the jail on this machine.
+	ID string
+
+	// Backend is noted in the record, for people.
+	Backend string
+
+	// Guest is the path of the program that is run as the guest. It must import
+	// guest/self.
+	Guest string
+
+	// UID and GID are what commands see as their own.
+	UID, GID int
+
+	// Root, Writable, Scratch and Mounts are as in policy.Filesystem.
+	Root     string
+	Writable bool
+	Scratch  int64
+	Mounts   []policy.Mount
+
+	// Loopback brings up lo.
+	Loopback bool
+
+	// Landlock puts commands into a Landlock domain; where Loopback is false,
+	// it refuses TCP as well.
+	Landlock bool
+
+	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
+	Filter []byte
+
+	// Limits, each Unlimited (-1) or more than zero.
+	Memory, PIDs int64
+	CPUs         float64
+
+	// Without leaves layers out. It is for tests, which show with it that no
+	// other layer stands in for the one that is left out.
+	Without []policy.Control
+}
+
+func (c *Config) with(layer policy.Control) bool {
+	for _, w := range c.Without {
+		if w == layer {
+			return false
+		}
+	}
+	return true
+}
+
+// Exit says how a command ended.
+type Exit struct {
+	Status  uint32 // as wait4(2) tells it
+	CPU     time.Duration
+	MaxRSS  int64
+	Denials map[int64]int // system call number → how often it was refused
+}

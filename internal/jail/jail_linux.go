@@ -1,0 +1,288 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+)
+
+// Process is one command in a jail.
+type Process struct {
+	jail    *Jail
+	id      uint32
+	started chan error    // gets one answer: nil, or why it was refused
+	done    chan struct{} // closed at its end
+	exit    Exit          // set before done is closed
+	err     error         // set before done is closed: the jail ended first
+}
+
+// Exec starts a command and returns when it is executed. The files are its
+// stdin, stdout and stderr; nil is /dev/null.
+func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [3]*os.File) (*Process, error) {
+	var fds []int
+	for i, f := range stdio {
+		if f == nil {
+			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+			if err != nil {
+				return nil, err
+			}
+			defer null.Close()
+			f = null
+		}
+		fd := dup(f)
+		if fd < 0 {
+			return nil, fmt.Errorf("descriptor %d of the command: %w", i, unix.EBADF)
+		}
+		defer unix.Close(fd)
+		fds = append(fds, fd)
+	}
+	p := &Process{jail: j, started: make(chan error, 1), done: make(chan struct{})}
+	if err := j.register(p); err != nil {
+		return nil, err
+	}
+	if err := j.conn.Send(&guest.Exec{ID: p.id, Args: args, Env: env, Dir: dir}, fds...); err != nil {
+		j.unregister(p.id)
+		if errors.Is(err, unix.E2BIG) {
+			return nil, &backend.ExecError{Path: args[0], Step: "arguments", Errno: unix.E2BIG}
+		}
+		return nil, j.guestDied("start a command", err)
+	}
+	select {
+	case err := <-p.started:
+		var refused *backend.ExecError
+		if errors.As(err, &refused) {
+			refused.Path = args[0]
+		}
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	case <-ctx.Done():
+		_ = p.Kill()
+		return nil, ctx.Err()
+	}
+}
+
+func (j *Jail) register(p *Process) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.down != nil {
+		return j.down
+	}
+	j.next++
+	p.id = j.next
+	j.running[p.id] = p
+	return nil
+}
+
+func (j *Jail) unregister(id uint32) *Process {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	p := j.running[id]
+	delete(j.running, id)
+	return p
+}
+
+func (j *Jail) find(id uint32) *Process {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.running[id]
+}
+
+// Signal sends sig to the command's process group.
+func (p *Process) Signal(sig syscall.Signal) error {
+	if sig < 1 || sig > 64 {
+		return fmt.Errorf("signal %d: %w", sig, unix.EINVAL)
+	}
+	return p.jail.conn.Send(&guest.Signal{ID: p.id, Signal: uint32(sig)})
+}
+
+// Kill kills the command and all that it started.
+func (p *Process) Kill() error { return p.jail.conn.Send(&guest.Kill{ID: p.id}) }
+
+// Wait waits for the command's end.
+func (p *Process) Wait(ctx context.Context) (Exit, error) {
+	select {
+	case <-p.done:
+		return p.exit, p.err
+	default:
+	}
+	select {
+	case <-p.done:
+		return p.exit, p.err
+	case <-ctx.Done():
+		return Exit{}, ctx.Err()
+	}
+}
+
+// read takes what the guest says, until it ends or says something that no guest
+// of ours would.
+func (j *Jail) read() {
+	for {
+		frame, fds, err := j.conn.Receive()
+		if len(fds) > 0 {
+			for _, fd := range fds {
+				unix.Close(fd)
+			}
+			err = errors.New("the guest sent descriptors")
+		}
+		if err == nil {
+			err = j.handle(frame)
+		}
+		if err != nil {
+			_ = j.process.Kill() // it is of no use any more, and may be hostile
+			j.end(err)
+			return
+		}
+	}
+}
+
+func (j *Jail) handle(frame guest.Frame) error {
+	switch f := frame.(type) {
+	case *guest.Started:
+		if p := j.find(f.ID); p != nil {
+			p.answer(nil)
+		}
+	case *guest.Refused:
+		if p := j.unregister(f.ID); p != nil {
+			p.err = &backend.ExecError{Step: f.Step, Errno: syscall.Errno(f.Errno)}
+			p.answer(p.err)
+			close(p.done)
+		}
+	case *guest.Exited:
+		if p := j.unregister(f.ID); p != nil {
+			p.exit = Exit{Status: f.Status, CPU: time.Duration(max(f.CPUMicros, 0)) * time.Microsecond, MaxRSS: max(f.MaxRSS, 0)}
+			for _, d := range f.Denials {
+				if p.exit.Denials == nil {
+					p.exit.Denials = make(map[int64]int)
+				}
+				p.exit.Denials[d.Number] += int(d.Count)
+			}
+			close(p.done)
+		}
+	default:
+		return fmt.Errorf("the guest sent a frame of type %T", frame)
+	}
+	return nil // an id that is not known any more is no harm
+}
+
+// answer tells Exec what became of its command. Only the first answer counts: a
+// guest that gives two is lying, and is not waited for.
+func (p *Process) answer(err error) {
+	select {
+	case p.started <- err:
+	default:
+	}
+}
+
+// end fails everything that waits for a guest that is gone.
+func (j *Jail) end(err error) {
+	err = fmt.Errorf("%w (%w)", backend.ErrDestroyed, j.guestDied("its guest", err))
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.down = err
+	for id, p := range j.running {
+		delete(j.running, id)
+		p.err = err
+		p.answer(err)
+		close(p.done)
+	}
+}
+
+// Close ends the jail: all its processes, its cgroup, its record. It may be
+// called again, and returns the same.
+func (j *Jail) Close(ctx context.Context) error {
+	j.close.Do(func() { j.closed = j.shut(ctx) })
+	return j.closed
+}
+
+func (j *Jail) shut(ctx context.Context) error {
+	var errs []error
+	if j.process != nil {
+		errs = append(errs, j.kill(ctx))
+	}
+	if j.conn != nil {
+		errs = append(errs, j.conn.Close())
+	}
+	if j.group != nil {
+		errs = append(errs, j.group.Remove())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err // it stays on record, for a sweep
+	}
+	if j.record != nil {
+		return j.record.remove()
+	}
+	return nil
+}
+
+// kill kills the guest, which is the init of its PID namespace: the kernel kills
+// all else in there before it lets init be waited for. What is frozen cannot
+// die, so it is thawed.
+func (j *Jail) kill(ctx context.Context) error {
+	if err := j.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	if j.group != nil {
+		deadline, _ := ctx.Deadline()
+		if err := j.group.Freeze(false, deadline); err != nil {
+			return err
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := j.process.Wait()
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("guest %d does not die: %w", j.process.Pid, ctx.Err())
+	}
+}
+
+// freezePatience is how long freezing may take; the kernel does it in
+// milliseconds unless a task is in uninterruptible sleep.
+const freezePatience = 2 * time.Second
+
+// Pause freezes every command.
+func (j *Jail) Pause(context.Context) error { return j.freeze(true) }
+
+// Resume lets them go on.
+func (j *Jail) Resume(context.Context) error { return j.freeze(false) }
+
+func (j *Jail) freeze(frozen bool) error {
+	if j.group == nil {
+		return fmt.Errorf("pause needs the cgroup freezer (%w): %w", j.groupErr, errors.ErrUnsupported)
+	}
+	return j.group.Freeze(frozen, time.Now().Add(freezePatience))
+}
+
+// Evidence is what was seen when the jail was made, before any command ran.
+func (j *Jail) Evidence() Evidence { return j.evidence }
+
+// Usage is what the jail counts of its commands together.
+type Usage struct {
+	OOMKills   int64
+	MemoryPeak int64 // bytes; 0: not known
+	PIDsPeak   int64 // 0: not known
+}
+
+// Usage reads the counters of the cgroup, and zeroes where there is none.
+func (j *Jail) Usage() Usage {
+	if j.group == nil {
+		return Usage{}
+	}
+	memory, _ := j.group.Read("memory", "memory.max_usage_in_bytes") // 0: not known
+	pids, _ := j.group.Read("pids", "pids.peak")                     // since Linux 6.10; 0: not known
+	return Usage{OOMKills: j.group.OOMKills(), MemoryPeak: memory, PIDsPeak: pids}
+}

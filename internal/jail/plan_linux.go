@@ -1,0 +1,313 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// systemDirs are what a host root shows of the host.
+var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+
+// etcShown are what a host root shows of the host's /etc: what programs need to
+// find libraries, certificates and the programs that distributions choose by
+// links. Nothing here is a secret or says who uses the machine.
+var etcShown = []string{
+	"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime",
+	"/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted",
+	"/etc/ca-certificates", "/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk",
+	"/etc/mime.types", "/etc/services", "/etc/protocols",
+}
+
+// Of /proc, what is hidden, and what can only be read.
+var (
+	procMasked = []string{
+		"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/key-users",
+		"/proc/keys", "/proc/kmsg", "/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags",
+		"/proc/latency_stats", "/proc/modules", "/proc/sched_debug", "/proc/scsi", "/proc/slabinfo",
+		"/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo",
+	}
+	procReadonly = []string{"/proc/bus", "/proc/dynamic_debug", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+)
+
+var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
+
+// ownSpace is what the sandbox's own files (its /etc, its mount points) may take
+// of the stage beside what the policy lets commands write.
+const (
+	ownSpace  = 1 << 20
+	ownInodes = 1024
+	// bytesPerInode bounds the number of files by the bytes: what ext4 does.
+	bytesPerInode = 16 << 10
+)
+
+// source is a host path that is to be seen inside.
+type source struct {
+	path     string // resolved: no symbolic link in it
+	target   string
+	dev, ino uint64
+}
+
+// plan makes the ops that build the root of c. Sources are the host paths that
+// the caller named: where the guest cannot take them itself, because the user
+// that it runs as could not reach them, the host passes them as descriptors.
+func plan(c *Config, passed bool) (ops []guest.Op, sources []source, err error) {
+	var system []guest.Op
+	switch c.Root {
+	case "":
+	case policy.RootHost:
+		if system, err = hostRoot(c); err != nil {
+			return nil, nil, err
+		}
+	default:
+		s, err := resolve(policy.Mount{Source: c.Root, Target: "/"})
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, s.op(guest.OpOverlay, passed))
+		sources = append(sources, s)
+	}
+	ops = append(append(ops, system...), places(c)...)
+	for _, m := range c.Mounts {
+		s, err := resolve(m)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.Root == policy.RootHost && shown(s) {
+			continue // it is there already
+		}
+		ops = append(ops, s.op(guest.OpBind, passed))
+		sources = append(sources, s)
+	}
+	// Where a mount shows the directory of records, it still is not shown.
+	if dir, err := StateDir(); err == nil {
+		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: dir})
+	}
+	if c.with(policy.ProcMasked) {
+		for _, p := range procMasked {
+			ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
+		}
+		for _, p := range procReadonly {
+			ops = append(ops, guest.Op{Kind: guest.OpReadonly, Path: p})
+		}
+	}
+	return ops, sources, nil
+}
+
+// hostCanary picks a path that is there on the host and that nobody named: the
+// probe looks whether it is there inside.
+func hostCanary(c *Config, record string) (string, error) {
+	for _, path := range []string{record, "/sys", "/boot", "/var/lib", "/etc/shadow"} {
+		named := slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool {
+			return path == target(m) || strings.HasPrefix(path, target(m)+"/")
+		})
+		if _, err := os.Lstat(path); err == nil && !named && !(c.Root != "" && fileUnder(c.Root, path)) {
+			return path, nil
+		}
+	}
+	return "", errors.New("each file of the host that the probe could look for is among the mounts; mount less")
+}
+
+// shown reports whether a host root shows this at this place in any case.
+func shown(s source) bool {
+	return s.path == s.target && slices.ContainsFunc(systemDirs, func(dir string) bool {
+		return s.path == dir || strings.HasPrefix(s.path, dir+"/")
+	})
+}
+
+func (s source) op(kind guest.OpKind, passed bool) guest.Op {
+	op := guest.Op{Kind: kind, Path: s.target, Source: s.path, Dev: s.dev, Ino: s.ino}
+	if passed {
+		op.Flags |= guest.BindFD
+	}
+	return op
+}
+
+// resolve finds out what a mount means now. Links in what the caller wrote are
+// followed here, once; whoever opens the result follows none, and looks whether
+// it still is the same file.
+func resolve(m policy.Mount) (s source, err error) {
+	fail := func(err error) (source, error) {
+		return s, fmt.Errorf("mount %s: %w", m.Source, err)
+	}
+	if s.path, err = filepath.EvalSymlinks(m.Source); err != nil {
+		return fail(err)
+	}
+	if s.target = m.Target; s.target == "" {
+		s.target = m.Source
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(s.path, &st); err != nil {
+		return fail(err)
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR, unix.S_IFREG:
+	default:
+		return fail(errors.New("it is neither a directory nor a regular file; nothing else is let into a sandbox"))
+	}
+	s.dev, s.ino = st.Dev, st.Ino
+	return s, nil
+}
+
+// hostRoot shows the host's system directories, and a small /etc.
+func hostRoot(c *Config) ([]guest.Op, error) {
+	var ops []guest.Op
+	for _, dir := range systemDirs {
+		info, err := os.Lstat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(dir)
+			if err != nil {
+				return nil, err
+			}
+			ops = append(ops, guest.Op{Kind: guest.OpSymlink, Path: dir, Source: target})
+		default:
+			ops = append(ops, guest.Op{Kind: guest.OpBind, Path: dir, Source: dir})
+		}
+	}
+	return append(ops, etc(c)...), nil
+}
+
+func etc(c *Config) []guest.Op {
+	file := func(name, data string) guest.Op {
+		return guest.Op{Kind: guest.OpFile, Path: name, Data: data, Mode: 0o444}
+	}
+	user, group := "sandbox", "sandbox"
+	if c.UID == 0 {
+		user = "root"
+	}
+	if c.GID == 0 {
+		group = "root"
+	}
+	ops := []guest.Op{
+		{Kind: guest.OpDir, Path: "/etc", Mode: 0o755},
+		file("/etc/passwd", fmt.Sprintf("%s:x:%d:%d:%s:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", user, c.UID, c.GID, user)),
+		file("/etc/group", fmt.Sprintf("%s:x:%d:\nnogroup:x:65534:\n", group, c.GID)),
+		file("/etc/hosts", "127.0.0.1\tlocalhost "+hostname+"\n::1\tlocalhost\n"),
+		file("/etc/hostname", hostname+"\n"),
+		file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+		file("/etc/resolv.conf", "# There is no way out of this sandbox.\n"),
+		{Kind: guest.OpSymlink, Path: "/etc/os-release", Source: "../usr/lib/os-release"},
+	}
+	for _, p := range etcShown {
+		resolved, err := filepath.EvalSymlinks(p)
+		if err != nil {
+			continue // this distribution does not have it
+		}
+		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: p, Source: resolved, Flags: guest.BindMaybe})
+	}
+	return ops
+}
+
+// places are the directories that each sandbox has.
+func places(c *Config) []guest.Op {
+	dir := func(p string, mode uint32) guest.Op { return guest.Op{Kind: guest.OpDir, Path: p, Mode: mode} }
+	ops := []guest.Op{
+		{Kind: guest.OpFile, Path: guest.CanaryPath, Mode: 0o444,
+			Data: "Kavach opens this file from inside: Landlock must refuse it.\n"},
+		dir("/proc", 0o555), {Kind: guest.OpProc, Path: "/proc"},
+		dir("/dev", 0o755),
+	}
+	for _, d := range devices {
+		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
+	}
+	ops = append(ops,
+		dir("/dev/pts", 0o755), guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/ptmx", Source: "pts/ptmx"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/fd", Source: "/proc/self/fd"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdin", Source: "fd/0"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdout", Source: "fd/1"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stderr", Source: "fd/2"},
+	)
+	for _, p := range []string{"/tmp", "/dev/shm"} {
+		if c.Scratch > 0 {
+			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
+		} else {
+			ops = append(ops, dir(p, 0o755))
+		}
+	}
+	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
+		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
+}
+
+// landlockRules grant, a second time and by another mechanism, what the mounts
+// show; and nothing of what is there by mistake.
+func landlockRules(c *Config) []guest.LandlockRule {
+	rules := []guest.LandlockRule{
+		{Path: "/", Rights: guest.LandlockList},
+		{Path: "/proc", Rights: guest.LandlockRead},
+		{Path: "/dev/pts", Rights: guest.LandlockDevice},
+		{Path: "/dev/ptmx", Rights: guest.LandlockDevice},
+	}
+	for _, d := range devices {
+		rules = append(rules, guest.LandlockRule{Path: d, Rights: guest.LandlockDevice})
+	}
+	grant := func(rights uint64, paths ...string) {
+		for _, p := range paths {
+			rules = append(rules, guest.LandlockRule{Path: p, Rights: rights})
+		}
+	}
+	if c.Scratch > 0 {
+		grant(guest.LandlockWrite, "/tmp", "/dev/shm")
+	}
+	switch {
+	case c.Writable:
+		// All but the canary: a writable root has no list of what is in it.
+		grant(guest.LandlockWrite, writableDirs...)
+	case c.Root == policy.RootHost:
+		grant(guest.LandlockExec, "/etc", "/var", "/run")
+	}
+	if c.Root == policy.RootHost {
+		grant(guest.LandlockExec, systemDirs...)
+	} else if c.Root != "" {
+		grant(guest.LandlockExec, rootDirs(c.Root)...)
+	}
+	for _, m := range c.Mounts {
+		grant(guest.LandlockExec, target(m))
+	}
+	return rules
+}
+
+// writableDirs are the places of a writable root that programs write to.
+var writableDirs = []string{"/etc", "/var", "/run", "/opt", "/home", "/root", "/srv", "/mnt", "/media"}
+
+// rootDirs are what is at the top of a root directory, but for what is ours.
+func rootDirs(root string) []string {
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil // the mount of it says what is wrong
+	}
+	var dirs []string
+	for _, e := range entries {
+		if !slices.Contains([]string{"proc", "dev", "tmp"}, e.Name()) {
+			dirs = append(dirs, "/"+e.Name())
+		}
+	}
+	return dirs
+}
+
+func target(m policy.Mount) string {
+	if m.Target != "" {
+		return m.Target
+	}
+	return m.Source
+}
+
+// fileUnder reports whether a root directory has something at this path itself.
+func fileUnder(root, path string) bool {
+	_, err := os.Lstat(filepath.Join(root, path))
+	return root != policy.RootHost && err == nil
+}

@@ -1,0 +1,94 @@
+// Package seccomp compiles Kavach's system call profiles to the classic BPF
+// programs which seccomp(2) installs. It installs nothing: the host compiles,
+// and the guest, which has no tables, installs what it is sent.
+//
+// A profile is an allow-list, with rules on arguments where a call is only
+// partly safe; groups.go and refused.go are the profiles. A filter answers
+//
+//   - another architecture than its own: the process is killed. i386 code
+//     (int 0x80 on amd64) numbers its calls differently, so that no list of
+//     ours means anything there;
+//   - a number which the tables do not know, x32 numbers and clone3: ENOSYS,
+//     as an older kernel would, so that libraries fall back;
+//   - a known call which the profile refuses: EPERM, or a user notification
+//     if [Options.Notify] is set;
+//   - anything else: allowed, mostly without a look at the arguments, so that
+//     the kernel (5.11 and later) answers from its bitmap of such calls and
+//     does not run the filter.
+//
+// If filters stack, the most restrictive answer counts, and ERRNO is more
+// restrictive than USER_NOTIF: a thread with two filters reports only what the
+// other one does not refuse. A thread therefore gets either [Compile]'s filter
+// or [Guest]'s, never both.
+//
+// What this package does not protect: everything behind a pointer (paths,
+// socket addresses, the flags of openat2, clone3's structure), since another
+// thread can change memory after the filter has read it; what calls that are
+// allowed do with a bug in the kernel; files, networks and memory as such,
+// which are the work of mounts, Landlock, namespaces and cgroups. chmod with
+// S_ISUID is allowed: no_new_privs and nosuid mounts make the bit worthless
+// inside, but a writable host directory must not be mapped to root's uid.
+// ioctl is filtered by request and not by device. A program that may install
+// filters of its own (default) can hide its refused calls from the listener,
+// not get them through.
+package seccomp
+
+import "fmt"
+
+//go:generate go run gen/main.go
+
+// Options say for what a filter is compiled.
+type Options struct {
+	// Arch is the architecture of the guest, as in GOARCH: "amd64" or "arm64".
+	// There is no default.
+	Arch string
+
+	// Notify answers refused calls with SECCOMP_RET_USER_NOTIF (Linux 5.0):
+	// a listener counts them and answers EPERM. Without a listener, or once it
+	// is closed, the kernel answers ENOSYS. Zero: EPERM by the filter itself.
+	Notify bool
+}
+
+// Instruction has the layout of struct sock_filter (linux/filter.h).
+type Instruction struct {
+	Code   uint16
+	JT, JF uint8
+	K      uint32
+}
+
+// Names of profiles, equal to policy.SeccompDefault and policy.SeccompStrict.
+const (
+	profileDefault = "default"
+	profileStrict  = "strict"
+)
+
+// Compile returns the filter for commands. Profile is "default" or "strict";
+// "" is strict, as in a policy.
+func Compile(profile string, o Options) ([]Instruction, error) {
+	refused := uint32(retErrno | errEPERM)
+	if o.Notify {
+		refused = retUserNotif
+	}
+	switch profile {
+	case profileDefault:
+		return compile(inDefault, o.Arch, refused)
+	case profileStrict, "":
+		return compile(inStrict, o.Arch, refused)
+	}
+	return nil, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
+}
+
+// Guest returns the filter of the guest agent's own threads. Refused calls
+// answer EPERM, whatever o.Notify says.
+//
+// It lets the agent's Go runtime make threads, and the agent handle files and
+// the descriptors that it was given, wait for, signal and limit processes, and
+// answer notifications. It refuses what only a launcher of commands needs
+// (execve, a clone which is no thread, sockets, other identities, filters), so
+// that it fits an agent which starts commands on a thread of another filter.
+// A thread inherits the filter of the thread that makes it: the launching
+// thread must exist before this filter is installed, which must be done without
+// SECCOMP_FILTER_FLAG_TSYNC.
+func Guest(o Options) ([]Instruction, error) {
+	return compile(inGuest, o.Arch, retErrno|errEPERM)
+}

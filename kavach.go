@@ -1,0 +1,193 @@
+// Package kavach runs code that nobody trusts behind the isolation that the
+// caller asks for, and says with evidence how strong that isolation is.
+//
+//	rt := &kavach.Runtime{Backends: all.All()}
+//	p, _ := policy.Preset("basic")
+//	sb, err := rt.Create(ctx, kavach.Config{Policy: p})
+//	if err != nil { … }
+//	defer sb.Destroy(ctx)
+//	res, err := sb.Run(ctx, kavach.Cmd{Args: []string{"python3", "-c", "print(6*7)"}})
+//
+// A non-zero exit, a signal, a timeout, running out of memory are a Result. An
+// error means that Kavach could not do its job, and says what to do about it.
+//
+// What this package does not protect: a backend is as strong as its score's
+// breakdown says and no stronger; what every backend shares is in
+// docs/SECURITY.md.
+package kavach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/score"
+)
+
+// ErrNoBackend is returned by a Runtime that was given no backends.
+var ErrNoBackend = errors.New("this Runtime has no backends: set Runtime.Backends, for example to all.All() of package backend/all")
+
+// Order is the order in which backends are tried where the caller names none:
+// the fastest first. Noop is not in it: it runs only where it is named.
+var order = []string{"process", "wasm", "oci", "gvisor", "sgx", "sev", "firecracker"}
+
+// Order returns the order in which backends are tried where none is named.
+func Order() []string { return append([]string(nil), order...) }
+
+// Runtime makes sandboxes. It may be used from many goroutines at once, and
+// must not be changed after its first use.
+type Runtime struct {
+	// Backends are what sandboxes are made with. Nil: Create fails.
+	Backends []backend.Backend
+
+	// Audit is told of each act before it happens, and of its end. Nil: no
+	// record is kept.
+	Audit Audit
+
+	// Gate is what output passes through before anybody sees it. Nil: output
+	// is released as it is.
+	Gate Gate
+
+	// Credentials gives each command what it may use. Nil: nothing.
+	Credentials Credentials
+}
+
+// Config is what Create is asked for.
+type Config struct {
+	// Policy is what the sandbox may do. Its zero value denies.
+	Policy policy.Policy
+
+	// Backend is the name of the backend; "" or "auto": the first in Order that
+	// proves all that Policy asks for.
+	Backend string
+}
+
+// ScoreError says that less was proven than the policy requires. The sandbox
+// was destroyed before anything ran in it.
+type ScoreError struct {
+	Backend string
+	Min     int // what require.min_score asks for
+	Score   score.Score
+}
+
+func (e *ScoreError) Error() string {
+	var lost []string
+	for _, line := range e.Score.Controls {
+		if line.Points < line.Of {
+			lost = append(lost, fmt.Sprintf("%s (%s, %d of %d)", line.Name, line.State, line.Points, line.Of))
+		}
+	}
+	why := ""
+	if len(lost) > 0 {
+		why = ": " + strings.Join(lost, ", ")
+	}
+	return fmt.Sprintf("backend %s proved a score of %d, and the policy requires %d%s; "+
+		"lower require.min_score, ask the policy for more controls, or choose a stronger backend",
+		e.Backend, e.Score.Value, e.Min, why)
+}
+
+// Create makes a sandbox and proves what it enforces. Where it fails, it has
+// left nothing behind.
+func (r *Runtime) Create(ctx context.Context, cfg Config) (*Sandbox, error) {
+	if len(r.Backends) == 0 {
+		return nil, ErrNoBackend
+	}
+	if err := cfg.Policy.Validate(); err != nil {
+		return nil, err
+	}
+	candidates, err := r.candidates(cfg)
+	if err != nil {
+		return nil, err
+	}
+	var refused []error
+	for _, b := range candidates {
+		sb, err := r.createOn(ctx, b, cfg.Policy)
+		if err == nil {
+			return sb, nil
+		}
+		var low *ScoreError
+		if !errors.Is(err, errors.ErrUnsupported) && !errors.As(err, &low) {
+			return nil, err
+		}
+		refused = append(refused, err)
+	}
+	if len(refused) == 1 {
+		return nil, refused[0]
+	}
+	return nil, fmt.Errorf("no backend proves what the policy asks for: %w", errors.Join(refused...))
+}
+
+// candidates lists the backends that may be tried, in order.
+func (r *Runtime) candidates(cfg Config) ([]backend.Backend, error) {
+	allowed := func(name string) bool {
+		required := cfg.Policy.Require.Backends
+		if len(required) == 0 {
+			return true
+		}
+		for _, n := range required {
+			if n == name {
+				return true
+			}
+		}
+		return false
+	}
+	names := order
+	if cfg.Backend != "" && cfg.Backend != "auto" {
+		if !allowed(cfg.Backend) {
+			return nil, fmt.Errorf("backend %s is not among require.backends of the policy (%s)",
+				cfg.Backend, strings.Join(cfg.Policy.Require.Backends, ", "))
+		}
+		names = []string{cfg.Backend}
+	}
+	var found []backend.Backend
+	for _, name := range names {
+		if b := r.Find(name); b != nil && allowed(name) {
+			found = append(found, b)
+		}
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no backend to try: asked for %s, and this program has %s",
+			strings.Join(names, ", "), strings.Join(r.names(), ", "))
+	}
+	return found, nil
+}
+
+// Find returns the backend with the given name, or nil.
+func (r *Runtime) Find(name string) backend.Backend {
+	for _, b := range r.Backends {
+		if b.Name() == name {
+			return b
+		}
+	}
+	return nil
+}
+
+func (r *Runtime) names() []string {
+	var names []string
+	for _, b := range r.Backends {
+		names = append(names, b.Name())
+	}
+	return names
+}
+
+// createOn makes a sandbox on one backend: audit, create, prove, and refuse
+// where less was proven than is required.
+func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy) (*Sandbox, error) {
+	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created}
+	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
+		return nil, err
+	}
+	err := sb.create(ctx, b)
+	if err == nil {
+		return sb, nil
+	}
+	return nil, errors.Join(err, sb.Destroy(ctx))
+}
+
+// newID makes the name of a sandbox. It needs to be unique on one machine and
+// is no secret, so the runtime's own generator (seeded by the kernel) serves.
+func newID() string { return fmt.Sprintf("%016x", rand.Uint64()) }

@@ -1,0 +1,244 @@
+package kavach
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+)
+
+// tailSize is how much of the end of stderr is kept to explain a failure from.
+const tailSize = 32 << 10
+
+// streams is the standard input and output of one command: pipes on the
+// command's side, the limit and the gate on the caller's.
+type streams struct {
+	stdin  *os.File // our end; nil: none
+	inside []*os.File
+	input  io.Reader
+	out    [2]*output
+	wg     sync.WaitGroup // the two readers of output
+}
+
+// output is one stream on its way out.
+type output struct {
+	stream    Stream
+	pipe      *os.File
+	sink      io.WriteCloser // the gate, or what is behind it
+	collected *bytes.Buffer  // nil: live
+	limit     int64          // bytes that get through; negative: all
+
+	// Written by the reader, read after wg.
+	tail      []byte
+	truncated bool
+	failed    error
+	digest    *digester
+}
+
+// released is what came of all streams.
+type released struct {
+	stdout, stderr []byte
+	stderrTail     []byte
+	truncated      bool
+	digests        []Digest
+	err            error
+}
+
+// open makes the pipes of a command and puts the gate before the caller.
+func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cmd) (_ *streams, err error) {
+	st := &streams{input: cmd.Stdin}
+	defer func() {
+		if err != nil {
+			st.abandon()
+		}
+	}()
+	if cmd.Stdin != nil {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		st.stdin, st.inside = w, append(st.inside, r)
+		inner.Stdin = r
+	}
+	announce := s.releaser(ctx, exec)
+	for i, to := range []io.Writer{cmd.Stdout, cmd.Stderr} {
+		r, w, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		st.inside = append(st.inside, w)
+		st.out[i] = &output{
+			stream: Stream{Sandbox: s.id, Exec: exec, Name: [2]string{"stdout", "stderr"}[i]},
+			pipe:   r, limit: int64(s.policy.Resources.Effective().Output),
+		}
+		*[2]**os.File{&inner.Stdout, &inner.Stderr}[i] = w
+		if err := st.out[i].connect(s.runtime.Gate, to, announce); err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
+}
+
+// releaser returns what records the start of a live release, once a command.
+func (s *Sandbox) releaser(ctx context.Context, exec int) func() error {
+	return sync.OnceValue(func() error {
+		return s.runtime.record(context.WithoutCancel(ctx), Event{Act: ActRelease, Sandbox: s.id, Backend: s.backend, Exec: exec})
+	})
+}
+
+// connect puts together: limit → gate → digest → caller or buffer.
+func (o *output) connect(gate Gate, to io.Writer, announce func() error) error {
+	if to == nil {
+		o.collected = new(bytes.Buffer)
+		to, announce = o.collected, func() error { return nil }
+	}
+	o.digest = &digester{to: to, announce: announce, hash: sha256.New()}
+	if gate == nil {
+		o.sink = nopCloser{o.digest}
+		return nil
+	}
+	sink, err := gate.Open(o.stream, o.digest)
+	o.sink = sink
+	return err
+}
+
+// started is called when the command has its own copies of the pipes.
+func (st *streams) started() {
+	for _, f := range st.inside {
+		f.Close()
+	}
+	st.inside = nil
+	if st.stdin != nil {
+		// Not waited for: a reader of the caller's may block for ever, as a
+		// terminal does. It ends at its next byte, when the pipe is gone.
+		go func(w *os.File, r io.Reader) {
+			defer w.Close()
+			_, _ = io.Copy(w, r)
+		}(st.stdin, st.input)
+	}
+	for _, o := range st.out {
+		st.wg.Add(1)
+		go func() { defer st.wg.Done(); o.read() }()
+	}
+}
+
+// abandon closes everything of a command that did not start.
+func (st *streams) abandon() {
+	for _, f := range st.inside {
+		f.Close()
+	}
+	if st.stdin != nil {
+		st.stdin.Close()
+	}
+	for _, o := range st.out {
+		if o != nil {
+			o.pipe.Close()
+		}
+	}
+	st.wg.Wait()
+}
+
+// read moves one stream. It reads on when the limit is reached, or when nobody
+// takes the output, so that a command never blocks on a full pipe for that.
+func (o *output) read() {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := o.pipe.Read(buf)
+		o.take(buf[:n])
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (o *output) take(p []byte) {
+	o.tail = append(o.tail, p...)
+	if len(o.tail) > 2*tailSize {
+		o.tail = append(o.tail[:0], o.tail[len(o.tail)-tailSize:]...)
+	}
+	if o.limit >= 0 && int64(len(p)) > o.limit {
+		p, o.truncated = p[:o.limit], true
+	}
+	if o.limit >= 0 {
+		o.limit -= int64(len(p))
+	}
+	if o.failed != nil || len(p) == 0 {
+		return
+	}
+	_, o.failed = o.sink.Write(p)
+}
+
+// finish waits for the end of the output, but not for what a left-over process
+// may still write, and asks the gate for its verdict.
+func (st *streams) finish() released {
+	if st.stdin != nil {
+		st.stdin.Close()
+	}
+	done := make(chan struct{})
+	go func() { st.wg.Wait(); close(done) }()
+	held := false
+	select {
+	case <-done:
+	case <-time.After(drainGrace):
+		held = true
+		for _, o := range st.out {
+			_ = o.pipe.SetReadDeadline(time.Now())
+		}
+		<-done
+	}
+	r := released{truncated: held}
+	for _, o := range st.out {
+		o.pipe.Close()
+		r.err = errors.Join(r.err, o.failed, o.sink.Close())
+		r.truncated = r.truncated || o.truncated
+		if d := o.digest.sum(o.stream.Name); d.Bytes > 0 {
+			r.digests = append(r.digests, d)
+		}
+	}
+	r.stderrTail = st.out[1].tail
+	if r.err == nil {
+		r.stdout, r.stderr = st.out[0].bytes(), st.out[1].bytes()
+	}
+	return r
+}
+
+func (o *output) bytes() []byte {
+	if o.collected == nil {
+		return nil
+	}
+	return o.collected.Bytes()
+}
+
+// digester counts and hashes what was let out.
+type digester struct {
+	to       io.Writer
+	announce func() error
+	hash     hash.Hash
+	n        int64
+}
+
+func (d *digester) Write(p []byte) (int, error) {
+	if err := d.announce(); err != nil {
+		return 0, err
+	}
+	n, err := d.to.Write(p)
+	d.hash.Write(p[:n])
+	d.n += int64(n)
+	return n, err
+}
+
+func (d *digester) sum(stream string) Digest {
+	return Digest{Stream: stream, Bytes: d.n, SHA256: hex.EncodeToString(d.hash.Sum(nil))}
+}
+
+type nopCloser struct{ io.Writer }
+
+func (nopCloser) Close() error { return nil }

@@ -1,0 +1,104 @@
+package kavach
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Audit keeps the record. If a record cannot be written, the act that it
+// announces does not happen, and what would have been released is not.
+type Audit interface {
+	// Record returns after e is as safe as the implementation promises.
+	Record(ctx context.Context, e Event) error
+}
+
+// Act is what an Event tells of.
+type Act string
+
+// The acts that are recorded.
+const (
+	ActCreate  Act = "create"  // before a backend makes anything
+	ActProve   Act = "prove"   // before the sandbox is handed out
+	ActExec    Act = "exec"    // before a command starts
+	ActRelease Act = "release" // before the first byte of output is let out
+	ActResult  Act = "result"  // before the result is returned
+	ActPause   Act = "pause"
+	ActResume  Act = "resume"
+	ActDestroy Act = "destroy" // after everything is removed
+)
+
+// Event is one record. Fields that do not belong to the act are zero. It never
+// holds output, and of the environment only the names.
+type Event struct {
+	Time    time.Time
+	Act     Act
+	Sandbox string
+	Backend string
+
+	Exec    int            // which command of the sandbox, from 1
+	Policy  *policy.Policy // ActCreate
+	Score   int            // ActProve
+	Args    []string       // ActExec
+	EnvKeys []string       // ActExec
+	Result  *Result        // ActResult, without Stdout and Stderr
+	Digests []Digest       // ActResult: what left
+	Err     string         // why it failed; empty: it did not
+}
+
+// Digest is the SHA-256, in hexadecimal, of what one stream let out.
+type Digest struct {
+	Stream string
+	Bytes  int64
+	SHA256 string
+}
+
+// Stream says which output of which command a gate is looking at.
+type Stream struct {
+	Sandbox string
+	Exec    int
+	Name    string // "stdout" or "stderr"
+}
+
+// Gate looks at output before anybody else does.
+type Gate interface {
+	// Open returns what the bytes of s are written to. What may be released is
+	// written to out: at once, or held back for as long as a match may still be
+	// beginning. Close is called at the end of the stream, releases what is
+	// left, and returns a *WithheldError where the verdict is against it. An
+	// error of Write withholds all that follows.
+	Open(s Stream, out io.Writer) (io.WriteCloser, error)
+}
+
+// WithheldError says that the gate did not let output out.
+type WithheldError struct {
+	Stream Stream
+	Reason string
+}
+
+func (e *WithheldError) Error() string {
+	return fmt.Sprintf("%s of sandbox %s was withheld: %s", e.Stream.Name, e.Stream.Sandbox, e.Reason)
+}
+
+// Credentials lends a command what it may use.
+type Credentials interface {
+	// Attach adds to cmd what the command needs to use its credentials. The
+	// function that it returns takes them back, and is called once, when the
+	// command has ended or could not start.
+	Attach(ctx context.Context, sandbox string, cmd *backend.Cmd) (detach func() error, err error)
+}
+
+func (r *Runtime) record(ctx context.Context, e Event) error {
+	if r.Audit == nil {
+		return nil
+	}
+	e.Time = time.Now()
+	if err := r.Audit.Record(ctx, e); err != nil {
+		return fmt.Errorf("the audit log did not take the record of %s on sandbox %s, so it does not happen: %w", e.Act, e.Sandbox, err)
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package policy
+
+import "slices"
+
+// Control is the id of one thing that confines a command. The points of each
+// are in package score; the ids are the same in policies, results and doctor.
+type Control string
+
+// Base controls: what a backend is made of. Each policy asks for all of those
+// that its backend has.
+const (
+	NSPid         Control = "ns.pid"
+	NSMount       Control = "ns.mount"
+	NSNet         Control = "ns.net"
+	NSIpc         Control = "ns.ipc"
+	NSUts         Control = "ns.uts"
+	NSCgroup      Control = "ns.cgroup"
+	NSUser        Control = "ns.user"
+	RootPivoted   Control = "root.pivoted"
+	CapsNone      Control = "caps.none"
+	NoNewPrivs    Control = "no_new_privs"
+	FDsClean      Control = "fds.clean"
+	EnvClean      Control = "env.clean"
+	ProcMasked    Control = "proc.masked"
+	ImageVerified Control = "image.verified"
+	KernelOwn     Control = "kernel.separate"
+)
+
+// Modifiers: what a policy adds to the base.
+const (
+	SeccompOn    Control = "seccomp"
+	LandlockOn   Control = "landlock"
+	NetOff       Control = "net.off"
+	RootReadonly Control = "root.readonly"
+	Limits       Control = "limits"
+)
+
+var base = []Control{
+	NSPid, NSMount, NSNet, NSIpc, NSUts, NSCgroup, NSUser, RootPivoted, CapsNone,
+	NoNewPrivs, FDsClean, EnvClean, ProcMasked, ImageVerified, KernelOwn,
+}
+
+var modifiers = []Control{SeccompOn, LandlockOn, NetOff, RootReadonly, Limits}
+
+// Controls lists every control there is, base controls first.
+func Controls() []Control { return slices.Concat(base, modifiers) }
+
+// IsBase reports whether c belongs to a backend's base.
+func (c Control) IsBase() bool { return slices.Contains(base, c) }
+
+// Known reports whether c is one of Controls.
+func (c Control) Known() bool { return c.IsBase() || slices.Contains(modifiers, c) }
+
+// Modifiers lists the modifiers that p asks for.
+func (p *Policy) Modifiers() []Control {
+	asked := []Control{NetOff}
+	if p.Seccomp.Profile != Off {
+		asked = append(asked, SeccompOn)
+	}
+	if p.Filesystem.Landlock != Off {
+		asked = append(asked, LandlockOn)
+	}
+	if !p.Filesystem.Writable {
+		asked = append(asked, RootReadonly)
+	}
+	if p.Resources.Memory >= 0 && p.Resources.CPUs >= 0 && p.Resources.PIDs >= 0 {
+		asked = append(asked, Limits)
+	}
+	return asked
+}
+
+// MayMiss reports whether p goes on without c where it cannot be enforced.
+func (p *Policy) MayMiss(c Control) bool { return slices.Contains(p.BestEffort, c) }

@@ -1,0 +1,161 @@
+// Package policy says what a sandbox may do, as plain data.
+//
+// A Policy is compared, merged, printed and stored; nothing in it is live. Its
+// zero value denies: an empty root, no network, the strict seccomp profile,
+// Landlock on and the smallest limits. Reading and writing of files is in
+// policy/policyfile, so that this package imports the standard library only.
+//
+// What this package does not protect: it enforces nothing. A policy is a wish;
+// a score (package score) says which part of the wish was proven.
+package policy
+
+import "time"
+
+// Unlimited, as a value of a limit, says that the caller wants no limit. It is
+// spelled out (-1, or "unlimited" in a file), because zero means the default.
+const Unlimited = -1
+
+// Defaults that stand for a zero limit. They are no larger than the limits of
+// any preset, and enough for an interpreter to start.
+const (
+	DefaultMemory  Bytes    = 256 << 20
+	DefaultCPUs    float64  = 1
+	DefaultPIDs    int      = 64
+	DefaultOutput  Bytes    = 1 << 20
+	DefaultTimeout Duration = Duration(time.Minute)
+)
+
+// Policy is everything that a caller asks of a sandbox.
+type Policy struct {
+	// Name is a label for people; it has no meaning to Kavach.
+	Name string `json:"name,omitempty"`
+
+	// Filesystem is what the command sees. Zero: an empty read-only root.
+	Filesystem Filesystem `json:"filesystem,omitzero"`
+
+	// Seccomp is which system calls the command may make. Zero: strict.
+	Seccomp Seccomp `json:"seccomp,omitzero"`
+
+	// Network is what the command reaches. Zero: nothing, not even itself.
+	Network Network `json:"network,omitzero"`
+
+	// Resources bounds what the command uses up. Zero: the Default constants.
+	Resources Resources `json:"resources,omitzero"`
+
+	// Process is who the command runs as, where, and with which environment.
+	Process Process `json:"process,omitzero"`
+
+	// Require is what must be proven before any command runs.
+	Require Require `json:"require,omitzero"`
+
+	// BestEffort names the controls that may be missing where this machine
+	// cannot enforce them. Empty: each control that is asked for is needed.
+	BestEffort []Control `json:"best_effort,omitempty"`
+}
+
+// Filesystem is what a command sees of files.
+type Filesystem struct {
+	// Root is what the root directory holds: "" nothing; "host" the system
+	// directories of the host (/usr, /bin, /lib*, /sbin, a made /etc); an
+	// absolute path: that directory, as "/".
+	Root string `json:"root,omitempty"`
+
+	// Mounts are host paths that are visible, read-only.
+	Mounts []Mount `json:"mounts,omitempty"`
+
+	// Writable lets the command write to the root directory. What it writes
+	// is bounded by TmpSize and vanishes with the sandbox; the host's files
+	// never change. Zero: the root is read-only.
+	Writable bool `json:"writable,omitempty"`
+
+	// TmpSize bounds what all writable places of the sandbox (/tmp, /dev/shm,
+	// a writable root) hold together. Zero: no place is writable.
+	TmpSize Bytes `json:"tmp_size,omitempty"`
+
+	// Landlock says whether a Landlock domain (Linux 5.13, landlock(7)) backs
+	// the mounts: "" or "on"; "off".
+	Landlock string `json:"landlock,omitempty"`
+}
+
+// Mount is one host path, shown read-only.
+type Mount struct {
+	// Source is an absolute, clean path on the host, of a directory or file.
+	Source string `json:"source"`
+
+	// Target is where it is seen. Empty: at Source.
+	Target string `json:"target,omitempty"`
+}
+
+// Values of Filesystem.Root that are not a path.
+const RootHost = "host"
+
+// Values of the fields that switch something on or off.
+const (
+	On  = "on"
+	Off = "off"
+)
+
+// Seccomp is the system call filter (seccomp(2)).
+type Seccomp struct {
+	// Profile is "" or "strict"; "default"; "off".
+	Profile string `json:"profile,omitempty"`
+}
+
+// Names of seccomp profiles.
+const (
+	SeccompStrict  = "strict"
+	SeccompDefault = "default"
+)
+
+// Network is what a command reaches. There is no way out of a sandbox in this
+// version: it has a network namespace of its own, with no route.
+type Network struct {
+	// Loopback lets the programs of one sandbox talk to each other over
+	// 127.0.0.1 and ::1. Zero: no.
+	Loopback bool `json:"loopback,omitempty"`
+}
+
+// Resources bounds what a sandbox uses. In each field zero means the Default
+// constant of this package, and Unlimited (-1) no limit.
+type Resources struct {
+	// Memory is the memory of all commands together, files in memory included.
+	Memory Bytes `json:"memory,omitempty"`
+
+	// CPUs is how many processors' time the commands get together; 0.5 is half
+	// of one.
+	CPUs float64 `json:"cpus,omitempty"`
+
+	// PIDs is how many tasks (processes and threads) there are at once.
+	PIDs int `json:"pids,omitempty"`
+
+	// Output is how many bytes of stdout, and as many of stderr, one command
+	// gets through; the rest is read and dropped, and the result is flagged.
+	Output Bytes `json:"output,omitempty"`
+
+	// Timeout is the wall time of one command.
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// Process is how a command runs.
+type Process struct {
+	// User is the uid, or "uid:gid", that the command sees as its own. It never
+	// is that user on the host. Empty: the numbers of the caller.
+	User string `json:"user,omitempty"`
+
+	// Env is the whole environment, but for PATH, HOME and LANG, which have
+	// defaults. Nothing of the caller's environment is inherited.
+	Env map[string]string `json:"env,omitempty"`
+
+	// Workdir is where commands start. Empty: "/".
+	Workdir string `json:"workdir,omitempty"`
+}
+
+// Require is what must hold, or nothing runs.
+type Require struct {
+	// MinScore is the lowest score, 0 to 100, with which a command may run.
+	MinScore int `json:"min_score,omitempty"`
+
+	// Backends are the only backends that may be chosen. Empty: any but noop,
+	// which runs only where it is named.
+	Backends []string `json:"backends,omitempty"`
+}

@@ -1,0 +1,258 @@
+package policyfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	generate "github.com/invopop/jsonschema"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+var update = flag.Bool("update", false, "write schema.json anew")
+
+const schemaID = "https://github.com/kavach-dev/kavach/policy/policyfile/schema.json"
+
+func TestSchemaIsUpToDate(t *testing.T) {
+	want := generated(t)
+	if *update {
+		if err := os.WriteFile("schema.json", want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if !bytes.Equal(Schema(), want) {
+		t.Error("schema.json is not what the Go types say; run go test ./policy/policyfile -update")
+	}
+}
+
+// generated is the schema of the Go types, with their comments, and with the
+// rules of Validate that a schema can say.
+func generated(t *testing.T) []byte {
+	t.Helper()
+	r := generate.Reflector{ExpandedStruct: true, Anonymous: true, Mapper: textType}
+	// The base is the package of this directory, because the path goes up.
+	if err := r.AddGoComments("github.com/kavach-dev/kavach/policy/policyfile", "../"); err != nil {
+		t.Fatal(err)
+	}
+	for name, comment := range r.CommentMap {
+		r.CommentMap[name] = strings.Join(strings.Fields(comment), " ")
+	}
+	s := r.Reflect(policy.Policy{})
+	s.ID, s.Title = schemaID, "Kavach policy"
+	restrict(t, s)
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(text, '\n')
+}
+
+// textType is the schema of the types with a text form of their own.
+func textType(t reflect.Type) *generate.Schema {
+	switch t {
+	case reflect.TypeFor[policy.Bytes]():
+		return size("unlimited")
+	case reflect.TypeFor[policy.Duration]():
+		return &generate.Schema{
+			Type:     "string",
+			Pattern:  `^(unlimited|\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`,
+			Examples: []any{"30s", "1h30m", "unlimited"},
+		}
+	}
+	return nil
+}
+
+func size(words ...string) *generate.Schema {
+	forms := append(words, `[0-9]+([bB]|[kKmMgGtT]([iI]?[bB])?)?`)
+	return &generate.Schema{
+		AnyOf: []*generate.Schema{
+			{Type: "string", Pattern: "^(" + strings.Join(forms, "|") + ")$"},
+			{Type: "integer", Minimum: "0"},
+		},
+		Examples: []any{"512m", "1g"},
+	}
+}
+
+// limit is the schema of a number for which "unlimited", and -1, which is what
+// encoding/json writes for it, may stand. Zero means the default.
+func limit(kind string, low, high json.Number) *generate.Schema {
+	return &generate.Schema{AnyOf: []*generate.Schema{
+		{Type: kind, Minimum: low, Maximum: high},
+		{Enum: []any{0, policy.Unlimited, "unlimited"}},
+	}}
+}
+
+// restrict adds what no Go type says.
+func restrict(t *testing.T, s *generate.Schema) {
+	t.Helper()
+	rules := map[string]*generate.Schema{
+		"Filesystem.root":     {Pattern: `^(|host|/[^\x00]+)$`},
+		"Filesystem.tmp_size": size(),
+		"Filesystem.landlock": enum("", policy.On, policy.Off),
+		"Mount.source":        {Pattern: `^/[^\x00]+$`},
+		"Mount.target":        {Pattern: `^(|/[^\x00]+)$`},
+		"Seccomp.profile":     enum("", policy.SeccompStrict, policy.SeccompDefault, policy.Off),
+		"Resources.cpus":      limit("number", "0.01", "8192"),
+		"Resources.pids":      limit("integer", "1", "4194304"),
+		"Process.user":        {Pattern: `^(|(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?)$`},
+		"Process.env":         {PropertyNames: &generate.Schema{Pattern: `^[^=\x00]+$`}},
+		"Process.workdir":     {Pattern: `^(|/[^\x00]*)$`},
+		"Require.min_score":   {Minimum: "0", Maximum: "100"},
+		"Require.backends":    {Items: enum(policy.BackendNames()...), UniqueItems: true},
+	}
+	for name, rule := range rules {
+		kind, key, _ := strings.Cut(name, ".")
+		property, ok := s.Definitions[kind].Properties.Get(key)
+		if !ok {
+			t.Fatalf("there is no %s", name)
+		}
+		merge(property, rule)
+	}
+	bestEffort, _ := s.Properties.Get("best_effort")
+	merge(bestEffort, &generate.Schema{Items: enum(policy.Controls()...), UniqueItems: true})
+	writable := generate.NewProperties()
+	writable.Set("writable", &generate.Schema{Const: true})
+	merge(s.Definitions["Filesystem"], &generate.Schema{
+		If:   &generate.Schema{Properties: writable, Required: []string{"writable"}},
+		Then: &generate.Schema{Required: []string{"tmp_size"}},
+	})
+}
+
+func enum[T ~string](names ...T) *generate.Schema {
+	s := &generate.Schema{Type: "string"}
+	for _, name := range names {
+		s.Enum = append(s.Enum, name)
+	}
+	return s
+}
+
+// merge sets in s what is set in rule; where the rule is a choice of forms, it
+// replaces the type.
+func merge(s, rule *generate.Schema) {
+	if rule.AnyOf != nil {
+		s.Type = ""
+	}
+	to, from := reflect.ValueOf(s).Elem(), reflect.ValueOf(rule).Elem()
+	for i := range from.NumField() {
+		if to.Field(i).CanSet() && !from.Field(i).IsZero() {
+			to.Field(i).Set(from.Field(i))
+		}
+	}
+}
+
+func compiled(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource(schemaID, doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile(schemaID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSchemaTakesWhatParseTakes(t *testing.T) {
+	s := compiled(t)
+	for _, test := range policies(t) {
+		text, err := json.Marshal(test.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(value); err != nil {
+			t.Errorf("%s: %v\n%s", test.name, err, text)
+		}
+		if _, err := Parse("p.json", text); err != nil {
+			t.Errorf("%s: what encoding/json writes is not read: %v", test.name, err)
+		}
+	}
+}
+
+func TestSchemaRefuses(t *testing.T) {
+	tests := []struct{ json, why string }{
+		{`{"nam":"x"}`, "an unknown key"},
+		{`{"filesystem":{"tmp_sise":"1m"}}`, "an unknown key deeper down"},
+		{`{"filesystem":{"mounts":[{"source":"/a","mode":"rw"}]}}`, "an unknown key in a list"},
+		{`{"filesystem":{"mounts":[{"target":"/a"}]}}`, "a mount needs a source"},
+		{`{"filesystem":{"mounts":[{"source":"a"}]}}`, "a source is absolute"},
+		{`{"filesystem":{"root":"hosts"}}`, "neither a word nor a path"},
+		{`{"filesystem":{"landlock":"yes"}}`, "on or off"},
+		{`{"filesystem":{"landlock":true}}`, "a word, not a boolean"},
+		{`{"filesystem":{"tmp_size":"unlimited"}}`, "writable places are bounded"},
+		{`{"filesystem":{"writable":true}}`, "a writable root needs a bound"},
+		{`{"seccomp":{"profile":"none"}}`, "a profile that does not exist"},
+		{`{"resources":{"memory":"12q"}}`, "an unknown unit"},
+		{`{"resources":{"memory":-1}}`, "unlimited is spelled out"},
+		{`{"resources":{"memory":1.5}}`, "a size is whole"},
+		{`{"resources":{"cpus":0.001}}`, "less than the kernel takes"},
+		{`{"resources":{"cpus":"two"}}`, "the only word is unlimited"},
+		{`{"resources":{"pids":1.5}}`, "a count is whole"},
+		{`{"resources":{"timeout":30}}`, "a duration has a unit"},
+		{`{"resources":{"timeout":"-3s"}}`, "a duration is positive"},
+		{`{"process":{"user":"root"}}`, "users are numbers"},
+		{`{"process":{"env":{"A=B":"x"}}}`, "no variable can be called that"},
+		{`{"process":{"env":{"A":1}}}`, "values are text"},
+		{`{"process":{"workdir":"tmp"}}`, "a working directory is absolute"},
+		{`{"require":{"min_score":101}}`, "scores end at 100"},
+		{`{"require":{"backends":["docker"]}}`, "an unknown backend"},
+		{`{"best_effort":["seccomp","seccomp"]}`, "a control twice"},
+		{`[]`, "a policy is a mapping"},
+	}
+	s := compiled(t)
+	for _, test := range tests {
+		value, err := jsonschema.UnmarshalJSON(strings.NewReader(test.json))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Validate(value) == nil {
+			t.Errorf("the schema takes %s (%s)", test.json, test.why)
+		}
+		if _, err := Parse("p.json", []byte(test.json)); err == nil {
+			t.Errorf("Parse takes %s (%s)", test.json, test.why)
+		}
+	}
+}
+
+func TestSchemaIsClosed(t *testing.T) {
+	var doc any
+	if err := json.Unmarshal(Schema(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(at string, v any)
+	walk = func(at string, v any) {
+		m, ok := v.(map[string]any)
+		if !ok {
+			return
+		}
+		if m["type"] == "object" && m["additionalProperties"] != false && !strings.HasSuffix(at, "/env") {
+			t.Errorf("%s takes unknown keys", at)
+		}
+		for key, child := range m {
+			walk(at+"/"+key, child)
+		}
+	}
+	walk("", doc)
+}
+
+func TestBackendNames(t *testing.T) {
+	if !slices.Equal(policy.BackendNames(), backend.Names()) {
+		t.Errorf("policy knows %v, and backend %v", policy.BackendNames(), backend.Names())
+	}
+}

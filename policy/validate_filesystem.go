@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+func (ps *problems) filesystem(f *Filesystem) {
+	switch {
+	case f.Root == "" || f.Root == RootHost:
+	case f.Root == "/":
+		ps.add("filesystem.root", `the root directory of the host cannot be the root of a sandbox`, `use "host"`)
+	case !path.IsAbs(f.Root):
+		fix := didYouMean(f.Root, []string{RootHost})
+		if fix == "" {
+			fix = `use "host" or an absolute path`
+		}
+		ps.add("filesystem.root", quote(f.Root)+` is neither "host" nor an absolute path`, fix)
+	default:
+		ps.path("filesystem.root", f.Root)
+	}
+	ps.mounts(f.Mounts)
+	switch {
+	case f.TmpSize == Unlimited:
+		ps.add("filesystem.tmp_size", "writable places are always bounded", "give a size, such as 256m")
+	case f.TmpSize < 0:
+		ps.add("filesystem.tmp_size", fmt.Sprintf("%d is negative", f.TmpSize), "give a size, such as 256m")
+	case f.Writable && f.TmpSize == 0:
+		ps.add("filesystem.writable", "a writable root needs a bound", "set filesystem.tmp_size, such as 256m")
+	}
+	ps.oneOf("filesystem.landlock", f.Landlock, On, Off)
+}
+
+// madeInside are the directories that each sandbox gets its own of. A mount
+// there would show the host's kernel and devices, or hide the sandbox's.
+var madeInside = []string{"/proc", "/dev", "/sys"}
+
+func (ps *problems) mounts(mounts []Mount) {
+	byTarget := make(map[string]int)
+	for i, m := range mounts {
+		field := fmt.Sprintf("filesystem.mounts[%d]", i)
+		if !ps.path(field+".source", m.Source) {
+			continue
+		}
+		if m.Source == "/" {
+			ps.add(field+".source", "the root directory of the host cannot be mounted", "name the directories that are needed")
+			continue
+		}
+		target, at := m.Target, field+".target"
+		if target == "" {
+			target, at = m.Source, field+".source"
+		} else if !ps.path(at, target) {
+			continue
+		}
+		ps.target(at, target)
+		if first, taken := byTarget[target]; taken {
+			ps.add(at, fmt.Sprintf("%s is the target of filesystem.mounts[%d] too", quote(target), first), "give one of them another target")
+			continue
+		}
+		byTarget[target] = i
+	}
+}
+
+func (ps *problems) target(field, target string) {
+	if target == "/" {
+		ps.add(field, "a mount cannot replace the root directory", "set filesystem.root instead")
+	}
+	for _, dir := range madeInside {
+		if target == dir || strings.HasPrefix(target, dir+"/") {
+			ps.add(field, fmt.Sprintf("%s is in %s, which each sandbox gets its own of", quote(target), dir), "choose another target")
+		}
+	}
+}
+
+// path reports whether p is an absolute path with one spelling only, so that a
+// comparison of paths is a comparison of strings.
+func (ps *problems) path(field, p string) bool {
+	clean := path.Clean(p)
+	switch {
+	case p == "":
+		ps.add(field, "is missing", "give an absolute path")
+	case strings.ContainsRune(p, 0):
+		ps.add(field, quote(p)+" holds a NUL byte", "no path can hold one")
+	case !path.IsAbs(p):
+		ps.add(field, quote(p)+" is not an absolute path", `begin it with "/"`)
+	case slices.Contains(strings.Split(p, "/"), ".."):
+		ps.add(field, quote(p)+` holds ".."`, "name the directory itself")
+	case p != clean:
+		ps.add(field, quote(p)+" is not a clean path", "write "+quote(clean))
+	default:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,179 @@
+package kavach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/score"
+)
+
+// destroyDeadline bounds how long Destroy waits for the kernel. Killing a
+// sandbox takes milliseconds; a process in uninterruptible sleep can take longer.
+const destroyDeadline = 10 * time.Second
+
+// Sandbox is one isolated place. Its methods may be called at once.
+type Sandbox struct {
+	id      string
+	runtime *Runtime
+	backend string
+	policy  policy.Policy
+
+	// instance and score are set before the sandbox is handed out, and not
+	// changed afterwards.
+	instance backend.Instance
+	score    score.Score
+
+	destroy sync.Mutex // held by the one Destroy that works
+
+	mu    sync.Mutex // guards what follows
+	state State
+	execs int
+}
+
+// ID names the sandbox on this machine.
+func (s *Sandbox) ID() string { return s.id }
+
+// Backend is the name of the backend that the sandbox is on.
+func (s *Sandbox) Backend() string { return s.backend }
+
+// Policy is what the sandbox was made with.
+func (s *Sandbox) Policy() policy.Policy { return s.policy }
+
+// Score is what was proven when the sandbox was made, before any command ran
+// in it.
+func (s *Sandbox) Score() score.Score { return s.score }
+
+// State is where the sandbox is in its life.
+func (s *Sandbox) State() State {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state
+}
+
+// create makes the instance, proves it, and weighs the proof.
+func (s *Sandbox) create(ctx context.Context, b backend.Backend) error {
+	instance, err := b.Create(ctx, backend.Spec{ID: s.id, Policy: s.policy})
+	if err != nil {
+		return err
+	}
+	s.instance = instance
+	proofs, err := instance.Proofs(ctx)
+	if err != nil {
+		return fmt.Errorf("prove sandbox %s: %w", s.id, err)
+	}
+	s.score = score.Of(b.Name(), &s.policy, proofs)
+	if err := s.refuse(); err != nil {
+		return err
+	}
+	if err := s.runtime.record(ctx, Event{Act: ActProve, Sandbox: s.id, Backend: s.backend, Score: s.score.Value}); err != nil {
+		return err
+	}
+	return s.become("start", Running)
+}
+
+// refuse holds what was proven against what was asked for: the score, and each
+// control. A control in part is shown in the score and not refused (docs/
+// RATIONALE.md says why); require.min_score is the way to insist. Noop has no
+// controls, and was named by the caller.
+func (s *Sandbox) refuse() error {
+	if minimum := s.policy.Require.MinScore; s.score.Value < minimum {
+		return &ScoreError{Backend: s.backend, Min: minimum, Score: s.score}
+	}
+	asked := make(map[policy.Control]bool)
+	for _, c := range s.policy.Modifiers() {
+		asked[c] = true
+	}
+	for _, line := range s.score.Controls {
+		wanted := line.Name.IsBase() || asked[line.Name]
+		held := line.State == backend.Enforced || line.State == backend.Partial
+		if !wanted || held || s.policy.MayMiss(line.Name) {
+			continue
+		}
+		return &backend.UnsupportedError{
+			Backend: s.backend, Control: line.Name,
+			Reason: fmt.Sprintf("it is %s (%s)", line.State, line.Proof),
+			Fix:    fmt.Sprintf("run kavach doctor, or go on without it by naming %s under best_effort", line.Name),
+		}
+	}
+	return nil
+}
+
+// become changes the state, or says why it cannot.
+func (s *Sandbox) become(act string, next State) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.state.CanBecome(next) {
+		return &StateError{Sandbox: s.id, Act: act, State: s.state}
+	}
+	s.state = next
+	return nil
+}
+
+// nextExec numbers a command, if commands may start.
+func (s *Sandbox) nextExec() (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != Running {
+		return 0, &StateError{Sandbox: s.id, Act: "run a command", State: s.state}
+	}
+	s.execs++
+	return s.execs, nil
+}
+
+// Pause freezes every command of the sandbox. It fails with an error that
+// matches errors.ErrUnsupported where the backend cannot.
+func (s *Sandbox) Pause(ctx context.Context) error {
+	return s.freeze(ctx, ActPause, Running, Paused, backend.Pauser.Pause)
+}
+
+// Resume lets frozen commands go on.
+func (s *Sandbox) Resume(ctx context.Context) error {
+	return s.freeze(ctx, ActResume, Paused, Running, backend.Pauser.Resume)
+}
+
+func (s *Sandbox) freeze(ctx context.Context, act Act, from, to State, do func(backend.Pauser, context.Context) error) error {
+	pauser, ok := s.instance.(backend.Pauser)
+	if !ok {
+		return fmt.Errorf("cannot %s: backend %s has no pause: %w", act, s.backend, errors.ErrUnsupported)
+	}
+	s.destroy.Lock() // no Destroy between the state and the deed
+	defer s.destroy.Unlock()
+	if got := s.State(); got != from {
+		return &StateError{Sandbox: s.id, Act: string(act), State: got}
+	}
+	if err := s.runtime.record(ctx, Event{Act: act, Sandbox: s.id, Backend: s.backend}); err != nil {
+		return err
+	}
+	if err := do(pauser, ctx); err != nil {
+		return err
+	}
+	return s.become(string(act), to)
+}
+
+// Destroy ends every command and removes the sandbox. It is legal in every
+// state, may be called again, and goes on when ctx is cancelled: what it would
+// leave behind is worse than being late.
+func (s *Sandbox) Destroy(ctx context.Context) error {
+	s.destroy.Lock()
+	defer s.destroy.Unlock()
+	if s.State() == Destroyed {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), destroyDeadline)
+	defer cancel()
+	var err error
+	if s.instance != nil {
+		err = s.instance.Destroy(ctx)
+	}
+	event := Event{Act: ActDestroy, Sandbox: s.id, Backend: s.backend}
+	if err != nil {
+		event.Err = err.Error()
+		return errors.Join(err, s.runtime.record(ctx, event)) // may be tried again
+	}
+	return errors.Join(s.become("destroy", Destroyed), s.runtime.record(ctx, event))
+}
