@@ -198,19 +198,26 @@ func (j *Jail) end(err error) {
 }
 
 // Close ends the jail: all its processes, its cgroup, its record. It may be
-// called again, and returns the same.
+// called again, and then goes on with what it could not do before.
 func (j *Jail) Close(ctx context.Context) error {
-	j.close.Do(func() { j.closed = j.shut(ctx) })
-	return j.closed
+	j.close.Lock()
+	defer j.close.Unlock()
+	if j.closed {
+		return nil
+	}
+	err := j.shut(ctx)
+	j.closed = err == nil
+	return err
 }
 
+// shut is idempotent but for the record, which goes last.
 func (j *Jail) shut(ctx context.Context) error {
 	var errs []error
 	if j.process != nil {
 		errs = append(errs, j.kill(ctx))
 	}
 	if j.conn != nil {
-		errs = append(errs, j.conn.Close())
+		j.conn.Close() // read ends; nothing is lost, all that was awaited is dead
 	}
 	if j.group != nil {
 		errs = append(errs, j.group.Remove())
@@ -237,14 +244,14 @@ func (j *Jail) kill(ctx context.Context) error {
 			return err
 		}
 	}
-	done := make(chan error, 1)
+	done := make(chan struct{})
 	go func() {
-		_, err := j.process.Wait()
-		done <- err
+		_, _ = j.process.Wait() // "already waited for" is as good
+		close(done)
 	}()
 	select {
-	case err := <-done:
-		return err
+	case <-done:
+		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("guest %d does not die: %w", j.process.Pid, ctx.Err())
 	}

@@ -238,6 +238,11 @@ func places(c *Config) []guest.Op {
 			ops = append(ops, dir(p, 0o755))
 		}
 	}
+	if c.Writable {
+		for _, p := range writableDirs {
+			ops = append(ops, dir(p, 0o755))
+		}
+	}
 	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
@@ -263,17 +268,17 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	if c.Scratch > 0 {
 		grant(guest.LandlockWrite, "/tmp", "/dev/shm")
 	}
-	switch {
-	case c.Writable:
-		// All but the canary: a writable root has no list of what is in it.
-		grant(guest.LandlockWrite, writableDirs...)
-	case c.Root == policy.RootHost:
-		grant(guest.LandlockExec, "/etc", "/var", "/run")
+	own := uint64(guest.LandlockExec)
+	if c.Writable {
+		// Not "/" itself, and so not the canary.
+		own = guest.LandlockWrite
+		grant(own, writableDirs...)
 	}
+	grant(own, "/etc", "/var", "/run")
 	if c.Root == policy.RootHost {
 		grant(guest.LandlockExec, systemDirs...)
 	} else if c.Root != "" {
-		grant(guest.LandlockExec, rootDirs(c.Root)...)
+		grant(own, rootDirs(c.Root)...)
 	}
 	for _, m := range c.Mounts {
 		grant(guest.LandlockExec, target(m))
@@ -281,8 +286,9 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	return rules
 }
 
-// writableDirs are the places of a writable root that programs write to.
-var writableDirs = []string{"/etc", "/var", "/run", "/opt", "/home", "/root", "/srv", "/mnt", "/media"}
+// writableDirs are the places of a writable root that programs write to, and
+// that Landlock grants where it is on.
+var writableDirs = []string{"/opt", "/home", "/root", "/srv", "/mnt", "/media"}
 
 // rootDirs are what is at the top of a root directory, but for what is ours.
 func rootDirs(root string) []string {

@@ -33,8 +33,8 @@ type Jail struct {
 	evidence Evidence
 	said     *tail // what the guest wrote to its stderr
 
-	close  sync.Once
-	closed error
+	close  sync.Mutex // held by the one Close that works; guards closed
+	closed bool
 
 	mu      sync.Mutex // guards what follows
 	next    uint32
@@ -229,8 +229,14 @@ func (e *NamespaceError) Error() string {
 
 func (e *NamespaceError) Unwrap() error { return e.Err }
 
+// bootPatience is how long a guest may take to be ready. It takes milliseconds;
+// on a machine that is out of memory it can take seconds.
+const bootPatience = 30 * time.Second
+
 // setUp sends the set-up, looks at the probe, and waits for Ready.
 func (j *Jail) setUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = j.process.Kill() })() // ends the wait for an answer
 	ops, sources, err := plan(&j.cfg, j.ids.root)
 	if err != nil {

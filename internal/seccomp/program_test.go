@@ -35,7 +35,7 @@ func TestFarJumps(t *testing.T) {
 }
 
 func TestMarshal(t *testing.T) {
-	each(t, func(t *testing.T, _ filter, _ machine, program []Instruction) {
+	each(t, everywhere, func(t *testing.T, _ filter, _ machine, program []Instruction) {
 		b := Marshal(program)
 		back, err := Unmarshal(b)
 		if err != nil || !slices.Equal(back, program) {

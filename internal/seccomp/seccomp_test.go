@@ -48,7 +48,7 @@ const (
 )
 
 func TestEveryNumberAnswersAsTheTablesSay(t *testing.T) {
-	each(t, func(t *testing.T, f filter, m machine, program []Instruction) {
+	each(t, everywhere, func(t *testing.T, f filter, m machine, program []Instruction) {
 		v := newVM(t, program)
 		for _, nr := range numbers() {
 			for _, arch := range []uint32{m.audit, auditAMD64, auditARM64, auditI386, auditARM, 0, ^uint32(0)} {
@@ -63,7 +63,7 @@ func TestEveryNumberAnswersAsTheTablesSay(t *testing.T) {
 
 func TestArgumentsAnswerAsTheTablesSay(t *testing.T) {
 	words := interesting()
-	each(t, func(t *testing.T, f filter, m machine, program []Instruction) {
+	each(t, everywhere, func(t *testing.T, f filter, m machine, program []Instruction) {
 		v := newVM(t, program)
 		for _, c := range m.calls {
 			for range 500 {
@@ -172,7 +172,7 @@ func TestEachCallIsInTheTablesOnce(t *testing.T) {
 // are (seccomp_is_const_allow, Linux 5.11). It gives up where a program loads
 // anything but number and architecture.
 func TestPlainCallsAreInTheKernelsBitmap(t *testing.T) {
-	each(t, func(t *testing.T, f filter, m machine, program []Instruction) {
+	each(t, everywhere, func(t *testing.T, f filter, m machine, program []Instruction) {
 		conditional := map[string]bool{}
 		for _, g := range allowed {
 			if g.in&f.in != 0 && g.when != nil {
@@ -296,7 +296,7 @@ func TestRecentCallsAreKnown(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	each(t, func(t *testing.T, f filter, _ machine, program []Instruction) {
+	each(t, everywhere, func(t *testing.T, f filter, _ machine, program []Instruction) {
 		t.Logf("%d instructions", len(program))
 		if len(program) > maxInstructions/4 {
 			t.Errorf("%d instructions: something repeats itself", len(program))

@@ -1,0 +1,240 @@
+// Package backendtest is the one table of what must hold on every backend.
+//
+// A row is an attempt to get out, or a fault, with the layers that it tests. It
+// is run twice: with everything on, when it must fail; and with just those
+// layers off, when the same attempt must get through. So a row cannot pass
+// because something else happened to stop it, and no layer can be lost without a
+// row going red. A backend that does not have a layer must not score for it.
+//
+// What this package does not protect: it is for tests. What it runs attacks the
+// sandboxes that it made itself, and nothing else.
+package backendtest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Target is a backend under test.
+type Target struct {
+	// New makes the backend, with layers left out. A backend that cannot leave
+	// layers out has no twins, and says so by a nil Layers.
+	New func(without ...policy.Control) backend.Backend
+
+	// Layers are the controls that New can leave out.
+	Layers []policy.Control
+}
+
+// Row is one thing that must hold.
+type Row struct {
+	// Number is the line of CONTAINMENT that the row is for.
+	Number int
+
+	// Name says what is attempted, and Why which rule is broken if it succeeds
+	// and which real bug it descends from.
+	Name, Why string
+
+	// Layers are what stops the attempt, and what the twin leaves out. Where
+	// more than one stands in the way, all that do are named.
+	Layers []policy.Control
+
+	// Loosen changes the policy of the twin where a layer is asked for by the
+	// policy rather than left out of the backend. Nil: nothing.
+	Loosen func(*policy.Policy)
+
+	// RootTwin says that the twin needs root: without the layer, an ordinary
+	// user still is stopped by being one.
+	RootTwin bool
+
+	// NoTwin says why there is no twin; each reason is a property, not a layer.
+	NoTwin string
+
+	// Policy changes the policy of both runs. Nil: the strict preset as it is.
+	Policy func(*policy.Policy)
+
+	// Attempt tries, in a sandbox of its own, and says whether it got through,
+	// and what was seen.
+	Attempt func(e *Env) (through bool, seen string)
+}
+
+// Env is what an attempt works with.
+type Env struct {
+	*testing.T
+	Sandbox *kavach.Sandbox
+
+	// Dir is a directory of the host that is mounted, read-only, at its own
+	// path, with the attack program in it. Secret is a file of the host beside
+	// it, which is not mounted; SecretText is what it holds.
+	Dir, Secret, SecretText string
+}
+
+// Run runs every row on the target.
+func Run(t *testing.T, target Target) {
+	for _, row := range Rows() {
+		t.Run(row.Name, func(t *testing.T) { runRow(t, target, row) })
+	}
+}
+
+func runRow(t *testing.T, target Target, row Row) {
+	if !has(target, row.Layers) {
+		scoresNothing(t, target, row)
+		return
+	}
+	t.Run("held", func(t *testing.T) {
+		if through, seen := attempt(t, target, row, nil); through {
+			t.Errorf("CONTAINMENT %d: it got through: %s\n%s", row.Number, seen, row.Why)
+		} else {
+			t.Log(seen)
+		}
+	})
+	t.Run("twin", func(t *testing.T) {
+		switch {
+		case row.NoTwin != "":
+			t.Log("no twin:", row.NoTwin)
+		case row.RootTwin && os.Geteuid() != 0:
+			t.Log("the twin is run as root")
+		default:
+			if through, seen := attempt(t, target, row, row.Layers); !through {
+				t.Errorf("CONTAINMENT %d: without %v it still fails, so the row proves nothing: %s", row.Number, row.Layers, seen)
+			} else {
+				t.Log(seen)
+			}
+		}
+	})
+}
+
+// has reports whether the target has all of these layers.
+func has(target Target, layers []policy.Control) bool {
+	for _, l := range layers {
+		if !slices.Contains(target.Layers, l) {
+			return false
+		}
+	}
+	return len(target.Layers) > 0
+}
+
+// scoresNothing is what a backend without the layers of a row must do: earn
+// nothing, and refuse a policy that requires a score.
+func scoresNothing(t *testing.T, target Target, row Row) {
+	p := strict(t)
+	p.Require.MinScore = 1
+	b := target.New()
+	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
+	sb, err := rt.Create(t.Context(), kavach.Config{Policy: p, Backend: b.Name()})
+	if err == nil {
+		defer sb.Destroy(context.Background())
+		for _, line := range sb.Score().Controls {
+			if slices.Contains(row.Layers, line.Name) && line.Points > 0 {
+				t.Errorf("%s scores %d for %s, which it does not have", b.Name(), line.Points, line.Name)
+			}
+		}
+		return
+	}
+	var low *kavach.ScoreError
+	if !errors.As(err, &low) && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("refused with %v, want a *ScoreError or an unsupported control", err)
+	}
+}
+
+func strict(t *testing.T) policy.Policy {
+	t.Helper()
+	p, err := policy.Preset("strict")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Resources.Timeout = policy.Duration(20 * time.Second)
+	return p
+}
+
+// attempt makes a sandbox and tries.
+func attempt(t *testing.T, target Target, row Row, without []policy.Control) (through bool, seen string) {
+	t.Helper()
+	e := &Env{T: t, SecretText: "the host's secret"}
+	e.Dir, e.Secret = workspace(t, e.SecretText)
+	p := strict(t)
+	p.Filesystem.Mounts = []policy.Mount{{Source: e.Dir}}
+	if row.Policy != nil {
+		row.Policy(&p)
+	}
+	if without != nil {
+		p.BestEffort = policy.Controls() // what is left out is missing, and that is the point
+		if row.Loosen != nil {
+			row.Loosen(&p)
+		}
+	}
+	b := target.New(without...)
+	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
+	sb, err := rt.Create(t.Context(), kavach.Config{Policy: p, Backend: b.Name()})
+	if err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := sb.Destroy(context.Background()); err != nil {
+			t.Errorf("destroy: %v", err)
+		}
+	})
+	e.Sandbox = sb
+	return row.Attempt(e)
+}
+
+// workspace makes a directory with the attack program in it, and a secret that
+// is beside it.
+func workspace(t *testing.T, secret string) (dir, secretFile string) {
+	t.Helper()
+	base := t.TempDir()
+	for d := base; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		_ = os.Chmod(d, 0o755) // a sandbox that root makes is another user; not ours: not needed
+	}
+	dir, secretFile = filepath.Join(base, "work"), filepath.Join(base, "secret")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(secretFile, []byte(secret), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(testbin.Attack(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "attack"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir, secretFile
+}
+
+// Attack runs the attack program inside with these arguments. Its exit code
+// says what came of it: 0 got through, 1 was stopped; anything else is a broken
+// test, unless the command was killed.
+func (e *Env) Attack(args ...string) (through bool, seen string) {
+	e.Helper()
+	res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
+	seen = strings.TrimSpace(string(res.Stdout) + " " + string(res.Stderr))
+	switch {
+	case res.Signal != 0:
+		return false, seen + " " + res.Signal.String()
+	case res.ExitCode > 1:
+		e.Fatalf("attack %v: exit %d: %s", args, res.ExitCode, seen)
+	}
+	return res.ExitCode == 0, seen
+}
+
+// Exec runs a command inside and fails the test where Kavach does.
+func (e *Env) Exec(args ...string) *kavach.Result {
+	e.Helper()
+	res, err := e.Sandbox.Run(e.Context(), kavach.Cmd{Args: args})
+	if err != nil {
+		e.Fatalf("run %v: %v", args, err)
+	}
+	return res
+}

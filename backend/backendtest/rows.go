@@ -1,0 +1,8 @@
+package backendtest
+
+import "slices"
+
+// Rows is the whole table.
+func Rows() []Row {
+	return slices.Concat(fileRows, processRows, networkRows, kernelRows, resourceRows)
+}

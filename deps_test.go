@@ -1,0 +1,98 @@
+package kavach_test
+
+import (
+	"go/build"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/kavach-dev/kavach"
+
+type importRule struct {
+	pkg   string
+	allow []string // of this module, and of others; the standard library is free
+	why   string
+}
+
+// importRules say what each package may import. They keep the core lean and the
+// layers apart (docs/DESIGN.md, "Imports").
+var importRules = []importRule{
+	{"policy", nil, "a policy is pure data: anybody can import it"},
+	{"policy/policyfile", []string{"policy", "go.yaml.in/yaml/v3"}, "decoding is apart from the data"},
+	{"backend", []string{"policy"}, "the contract imports nothing above it"},
+	{"score", []string{"backend", "policy"}, "a pure function of proofs"},
+	{"guest", []string{"golang.org/x/sys/unix"}, "each import is paid at the start of every sandbox"},
+	{"guest/self", []string{"guest"}, "it runs before main of every kavach"},
+	{"internal/seccomp", []string{"policy"}, "compiles filters, and nothing else"},
+	{"internal/cgroup", []string{"golang.org/x/sys/unix"}, "plumbing"},
+	{"internal/jail", []string{"backend", "policy", "guest", "internal/cgroup", "golang.org/x/sys/unix"}, "shared by backends, so above none"},
+	{"backend/noop", []string{"backend"}, "no backend imports another, or the root package"},
+	{"backend/process", []string{"backend", "policy", "guest", "internal/jail", "internal/cgroup", "internal/seccomp", "golang.org/x/sys/unix"}, "no backend imports another, or the root package"},
+	{"backend/all", []string{"backend", "backend/noop", "backend/process"}, "the only list of backends"},
+	{".", []string{"backend", "policy", "score"}, "the API knows contracts, and no backend"},
+}
+
+func TestImports(t *testing.T) {
+	for _, rule := range importRules {
+		pkg := imports(t, rule.pkg)
+		for _, imp := range pkg.Imports {
+			if !strings.Contains(strings.Split(imp, "/")[0], ".") {
+				continue // the standard library
+			}
+			if rel, ok := strings.CutPrefix(imp, module+"/"); ok {
+				imp = rel
+			}
+			if !slices.Contains(rule.allow, imp) {
+				t.Errorf("package %s imports %s: %s", rule.pkg, imp, rule.why)
+			}
+		}
+	}
+}
+
+// TestImportRulesAreComplete fails where a package of the product has no rule.
+func TestImportRulesAreComplete(t *testing.T) {
+	free := []string{"cmd/", "bench", "examples", "backend/backendtest", "internal/testbin", "internal/seccomp/gen", "tools"}
+	err := filepath.WalkDir(source(t), func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		rel, _ := filepath.Rel(source(t), name)
+		if strings.HasPrefix(d.Name(), ".") && rel != "." || d.Name() == "testdata" {
+			return filepath.SkipDir
+		}
+		files, _ := filepath.Glob(filepath.Join(name, "*.go"))
+		has := slices.ContainsFunc(importRules, func(r importRule) bool { return r.pkg == rel })
+		isFree := slices.ContainsFunc(free, func(p string) bool { return strings.HasPrefix(rel+"/", path.Clean(p)+"/") })
+		if len(files) > 0 && !has && !isFree {
+			t.Errorf("package %s has no rule in importRules", rel)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func imports(t *testing.T, pkg string) *build.Package {
+	t.Helper()
+	p, err := build.Default.ImportDir(filepath.Join(source(t), pkg), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// source is where the source is: here, or where the environment says, for a
+// test binary that is run elsewhere.
+func source(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("KAVACH_SOURCE"); dir != "" {
+		return dir
+	}
+	return "."
+}

@@ -1,0 +1,83 @@
+// Package testbin builds the programs that tests run, once for a test binary,
+// or takes those that the environment names, so that tests can run as a user
+// who has no Go.
+//
+// What this package does not protect: it is for tests.
+package testbin
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// Environment variables that name what was built before.
+const (
+	EnvKavach = "KAVACH_TEST_BIN"
+	EnvAttack = "KAVACH_TEST_ATTACK"
+)
+
+var (
+	mu    sync.Mutex
+	dir   string
+	built = make(map[string]string)
+)
+
+// Kavach returns the path of the kavach program, built without cgo and without
+// the race detector, as a guest must be.
+func Kavach(t testing.TB) string {
+	return program(t, EnvKavach, "github.com/kavach-dev/kavach/cmd/kavach")
+}
+
+// Attack returns the path of the program that the conformance rows run inside.
+func Attack(t testing.TB) string {
+	return program(t, EnvAttack, "github.com/kavach-dev/kavach/backend/backendtest/attack")
+}
+
+func program(t testing.TB, env, pkg string) string {
+	t.Helper()
+	if path := os.Getenv(env); path != "" {
+		return path
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if built[pkg] != "" {
+		return built[pkg]
+	}
+	path, err := build(pkg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	built[pkg] = path
+	return path
+}
+
+func build(pkg string) (_ string, err error) {
+	if dir == "" {
+		if dir, err = os.MkdirTemp("", "kavach-testbin-"); err != nil {
+			return "", err
+		}
+		if err := os.Chmod(dir, 0o755); err != nil { // sandboxes run as others
+			return "", err
+		}
+	}
+	path := filepath.Join(dir, filepath.Base(pkg))
+	cmd := exec.Command("go", "build", "-o", path, pkg)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
+	}
+	return path, nil
+}
+
+// Main runs the tests and removes what was built for them.
+func Main(m *testing.M) {
+	code := m.Run()
+	if dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
