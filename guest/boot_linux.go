@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 )
 
 // Main is the guest's whole life. It does not return.
 func Main() {
+	// Most of what the guest does is to wait. A second processor would cost it
+	// threads, each of which has to be confined, and woken to be.
+	runtime.GOMAXPROCS(1)
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "kavach guest:", err)
 		os.Exit(1)
@@ -24,8 +28,10 @@ func run() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
-	if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
-		return fmt.Errorf("close descriptors: %w", err)
+	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
+		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+			return fmt.Errorf("close descriptors: %w", err)
+		}
 	}
 	conn, err := newConn(os.NewFile(ChannelFD, "channel"), maxToGuest)
 	if err != nil {

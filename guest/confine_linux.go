@@ -115,17 +115,20 @@ func (g *guest) confineAll(c *Confine) error {
 			return fail("no_new_privs", "", err)
 		}
 	}
+	listener := -1
 	if len(c.Filter) > 0 {
-		listener, err := installFilter(c.Filter)
-		if err != nil {
+		var err error
+		if listener, err = installFilter(c.Filter); err != nil {
 			return fail("seccomp", "install", err)
 		}
-		go g.notify(listener)
 	}
 	if c.DropCaps {
 		if err := capset(capsetAllThreads); err != nil {
 			return fail("capabilities", "drop", err)
 		}
+	}
+	if listener >= 0 {
+		go g.notify(listener) // now, as each thread is one more to wake for capset
 	}
 	return fail("signals", "default", resetSignals())
 }

@@ -32,6 +32,10 @@ package guest
 // Name is the argv[0] by which a program knows that it is to be the guest.
 const Name = "kavach-guest"
 
+// KeepFDs, as argv[1], leaves open what the guest inherits. Tests show with it
+// that the closing of descriptors is what keeps them out.
+const KeepFDs = "keep-descriptors"
+
 // ChannelFD is the descriptor of the channel in the guest.
 const ChannelFD = 3
 

@@ -92,7 +92,10 @@ func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 	}
 	defer unix.Close(report[0])
 	c.report, c.closeFDs = report[1], g.closeFDs
-	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_MAGICLINKS}
+	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC}
+	if g.closeFDs { // a working directory is a descriptor of its own kind
+		c.how.Resolve = unix.RESOLVE_NO_MAGICLINKS
+	}
 	c.rlimits = g.rlimits
 	for _, r := range g.rlimits {
 		c.values = append(c.values, unix.Rlimit{Cur: r.Value, Max: r.Value})

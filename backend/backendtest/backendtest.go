@@ -49,6 +49,10 @@ type Row struct {
 	// more than one stands in the way, all that do are named.
 	Layers []policy.Control
 
+	// Bare are layers that are left out of both runs, so that Layers are seen to
+	// hold by themselves. Nil: none.
+	Bare []policy.Control
+
 	// Loosen changes the policy of the twin where a layer is asked for by the
 	// policy rather than left out of the backend. Nil: nothing.
 	Loosen func(*policy.Policy)
@@ -59,6 +63,18 @@ type Row struct {
 
 	// NoTwin says why there is no twin; each reason is a property, not a layer.
 	NoTwin string
+
+	// Contrast stands in for the twin where what holds is no layer that can be
+	// left out: the same attempt gets through where Kavach does not stand in the
+	// way, on the host, done so that it is harmless there. Nil: none.
+	Contrast func(e *Env) (through bool, seen string)
+
+	// AsRoot says that only root can set the stage for the attempt.
+	AsRoot bool
+
+	// RootHeld says why the row holds only for a sandbox that root made. Where an
+	// ordinary user makes one, the layers must not be called enforced instead.
+	RootHeld string
 
 	// Policy changes the policy of both runs. Nil: the strict preset as it is.
 	Policy func(*policy.Policy)
@@ -77,6 +93,10 @@ type Env struct {
 	// path, with the attack program in it. Secret is a file of the host beside
 	// it, which is not mounted; SecretText is what it holds.
 	Dir, Secret, SecretText string
+
+	// Backend and Policy are what Sandbox was made with.
+	Backend backend.Backend
+	Policy  policy.Policy
 }
 
 // Run runs every row on the target.
@@ -91,7 +111,15 @@ func runRow(t *testing.T, target Target, row Row) {
 		scoresNothing(t, target, row)
 		return
 	}
+	if row.AsRoot && os.Geteuid() != 0 {
+		t.Log("the stage is set by root only")
+		return
+	}
 	t.Run("held", func(t *testing.T) {
+		if row.RootHeld != "" && os.Geteuid() != 0 {
+			notEnforced(t, target, row)
+			return
+		}
 		if through, seen := attempt(t, target, row, nil); through {
 			t.Errorf("CONTAINMENT %d: it got through: %s\n%s", row.Number, seen, row.Why)
 		} else {
@@ -104,6 +132,14 @@ func runRow(t *testing.T, target Target, row Row) {
 			t.Log("no twin:", row.NoTwin)
 		case row.RootTwin && os.Geteuid() != 0:
 			t.Log("the twin is run as root")
+		case row.Contrast != nil:
+			contrasted := row
+			contrasted.Attempt = row.Contrast
+			if through, seen := attempt(t, target, contrasted, nil); !through {
+				t.Errorf("CONTAINMENT %d: without Kavach it fails as well, so the row proves nothing: %s", row.Number, seen)
+			} else {
+				t.Log(seen)
+			}
 		default:
 			if through, seen := attempt(t, target, row, row.Layers); !through {
 				t.Errorf("CONTAINMENT %d: without %v it still fails, so the row proves nothing: %s", row.Number, row.Layers, seen)
@@ -167,25 +203,43 @@ func attempt(t *testing.T, target Target, row Row, without []policy.Control) (th
 	if row.Policy != nil {
 		row.Policy(&p)
 	}
-	if without != nil {
+	if without != nil && row.Loosen != nil {
+		row.Loosen(&p)
+	}
+	if without = slices.Concat(row.Bare, without); without != nil {
 		p.BestEffort = policy.Controls() // what is left out is missing, and that is the point
-		if row.Loosen != nil {
-			row.Loosen(&p)
-		}
 	}
-	b := target.New(without...)
-	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
-	sb, err := rt.Create(t.Context(), kavach.Config{Policy: p, Backend: b.Name()})
+	e.Backend, e.Policy = target.New(without...), p
+	e.Sandbox = e.Another()
+	return row.Attempt(e)
+}
+
+// Another makes one more sandbox like the first.
+func (e *Env) Another() *kavach.Sandbox {
+	e.Helper()
+	rt := &kavach.Runtime{Backends: []backend.Backend{e.Backend}}
+	sb, err := rt.Create(e.Context(), kavach.Config{Policy: e.Policy, Backend: e.Backend.Name()})
 	if err != nil {
-		t.Fatalf("create: %v", err)
+		e.Fatalf("create: %v", err)
 	}
-	t.Cleanup(func() {
+	e.Cleanup(func() {
 		if err := sb.Destroy(context.Background()); err != nil {
-			t.Errorf("destroy: %v", err)
+			e.Errorf("destroy: %v", err)
 		}
 	})
-	e.Sandbox = sb
-	return row.Attempt(e)
+	return sb
+}
+
+// notEnforced is what must be true where a layer is there in part only: the
+// score says so.
+func notEnforced(t *testing.T, target Target, row Row) {
+	t.Log("held by sandboxes of root only:", row.RootHeld)
+	e := &Env{T: t, Backend: target.New(), Policy: strict(t)}
+	for _, line := range e.Another().Score().Controls {
+		if slices.Contains(row.Layers, line.Name) && line.State == backend.Enforced {
+			t.Errorf("CONTAINMENT %d: %s is called enforced, and is not: %s", row.Number, line.Name, row.RootHeld)
+		}
+	}
 }
 
 // workspace makes a directory with the attack program in it, and a secret that
@@ -218,7 +272,12 @@ func workspace(t *testing.T, secret string) (dir, secretFile string) {
 // test, unless the command was killed.
 func (e *Env) Attack(args ...string) (through bool, seen string) {
 	e.Helper()
-	res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
+	return e.verdict(args, e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...))
+}
+
+// verdict says what a run of the attack program came to.
+func (e *Env) verdict(args []string, res *kavach.Result) (through bool, seen string) {
+	e.Helper()
 	seen = strings.TrimSpace(string(res.Stdout) + " " + string(res.Stderr))
 	switch {
 	case res.Signal != 0:

@@ -1,3 +1,321 @@
 package backendtest
 
-var resourceRows = []Row{}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// limits is what bounds commands together.
+var limits = []policy.Control{policy.Limits}
+
+// noCgroup is why some of what memory can be taken by is not bounded for an
+// ordinary user.
+const noCgroup = "without a cgroup only the private memory of each single process, and the files of the sandbox, are bounded"
+
+const (
+	fewPIDs = 32  // what the policy allows
+	bomblet = 200 // what is tried: more than fewPIDs and the guest's own threads
+)
+
+func pids(n int) func(*policy.Policy) {
+	return func(p *policy.Policy) { p.Resources.PIDs = n }
+}
+
+func tmp(size policy.Bytes) func(*policy.Policy) {
+	return func(p *policy.Policy) { p.Filesystem.TmpSize = size }
+}
+
+// resourceRows are CONTAINMENT 50 to 54.
+var resourceRows = []Row{
+	{
+		Number: 50, Name: "more processes than allowed",
+		Why:    "EAGAIN inside is all that a fork bomb comes to",
+		Layers: limits,
+		Policy: pids(fewPIDs),
+		Attempt: func(e *Env) (bool, string) {
+			return e.Attack("forks", strconv.Itoa(bomblet))
+		},
+	},
+	{
+		Number: 50, Name: "more processes than this policy allows, and no more than another does",
+		Why:    "the number is the policy's",
+		Layers: none,
+		Policy: pids(fewPIDs),
+		Loosen: pids(2 * bomblet),
+		Attempt: func(e *Env) (bool, string) {
+			return e.Attack("forks", strconv.Itoa(bomblet))
+		},
+	},
+	{
+		Number: 50, Name: "more tasks than allowed",
+		Why:    "tasks that share descriptors and directories count as processes do",
+		Layers: limits,
+		Policy: pids(fewPIDs),
+		Attempt: func(e *Env) (bool, string) {
+			return e.Attack("threadbomb", strconv.Itoa(bomblet))
+		},
+	},
+	{
+		Number: 50, Name: "more processes by several commands together",
+		Why:    "the bound is the sandbox's, not each command's",
+		Layers: limits,
+		Policy: pids(fewPIDs),
+		Attempt: func(e *Env) (bool, string) {
+			const commands = 4
+			var seen []string
+			for range commands {
+				p, err := e.Sandbox.Start(e.Context(), kavach.Cmd{Args: []string{filepath.Join(e.Dir, "attack"), "threads", "12"}})
+				if err != nil { // there was not even room for the command
+					return false, strings.Join(append(seen, err.Error()), ", ")
+				}
+				e.Cleanup(func() { _, _ = p.Wait(e.Context()) }) // it is killed
+			}
+			time.Sleep(300 * time.Millisecond) // for all to come up, or to fail
+			n := 0
+			for _, pid := range processesOf(e, e.Sandbox.ID())[1:] {
+				tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid)) // it may have ended
+				n += len(tasks)
+			}
+			const guestShare = 24 // what an ordinary user's limit leaves for the guest
+			return n > fewPIDs+guestShare, fmt.Sprintf("%d tasks", n)
+		},
+	},
+	{
+		Number: 50, Name: "a fork bomb",
+		Why:    "the host stays responsive, and the deadline ends the bomb",
+		Layers: none,
+		Policy: func(p *policy.Policy) {
+			pids(fewPIDs)(p)
+			p.Resources.Timeout = policy.Duration(2 * time.Second)
+		},
+		// More processes are possible, up to what the attempt itself stops at.
+		Loosen:  pids(2 * bomblet),
+		Attempt: forkBomb,
+	},
+
+	memoryRow("anonymous", ""), memoryRow("children", noCgroup), memoryRow("shared", noCgroup), memoryRow("memfd", noCgroup),
+	memoryRow("tmpfs", noCgroup), memoryRow("shm", noCgroup), memoryRow("pipes", noCgroup), memoryRow("sockets", noCgroup),
+
+	{
+		Number: 52, Name: "fill /tmp", Why: "what is written is bounded by the policy, and the rest is ENOSPC",
+		Layers: none, Policy: tmp(16 << 20), Loosen: tmp(128 << 20),
+		Attempt: func(e *Env) (bool, string) { return e.Attack("fill", "/tmp", "64") },
+	},
+	{
+		Number: 52, Name: "fill /dev/shm", Why: "all writable places have one bound together",
+		Layers: none, Policy: tmp(16 << 20), Loosen: tmp(128 << 20),
+		Attempt: func(e *Env) (bool, string) { return e.Attack("fill", "/dev/shm", "64") },
+	},
+	{
+		Number: 52, Name: "fill a writable root directory", Why: "all writable places have one bound together",
+		Layers: none,
+		Policy: func(p *policy.Policy) { tmp(16 << 20)(p); p.Filesystem.Writable = true },
+		Loosen: tmp(128 << 20),
+		Attempt: func(e *Env) (bool, string) {
+			return e.Attack("fill", "/var", "64")
+		},
+	},
+	{
+		Number: 52, Name: "fill /tmp and /dev/shm by turns", Why: "two places must not make two bounds",
+		Layers: none, Policy: tmp(32 << 20), Loosen: tmp(128 << 20),
+		Attempt: func(e *Env) (bool, string) {
+			if through, seen := e.Attack("fill", "/tmp", "24"); !through {
+				e.Fatalf("what is allowed is refused: %s", seen)
+			}
+			return e.Attack("fill", "/dev/shm", "24")
+		},
+	},
+	{
+		Number: 52, Name: "use up the inodes of /tmp", Why: "empty files cost the kernel memory as well",
+		Layers: none, Policy: tmp(16 << 20), Loosen: tmp(128 << 20),
+		Attempt: func(e *Env) (bool, string) { return e.Attack("inodes", "/tmp", "6000") },
+	},
+
+	{
+		Number: 53, Name: "output without end", Why: "what nobody reads is dropped and flagged, and takes no memory of the host",
+		Layers: none,
+		Policy: func(p *policy.Policy) { p.Resources.Output = 1 << 20 },
+		Loosen: func(p *policy.Policy) { p.Resources.Output = 2 * floodSize << 20 },
+		Attempt: func(e *Env) (bool, string) {
+			before := residentSet(e)
+			res := e.Exec(filepath.Join(e.Dir, "attack"), "flood", strconv.Itoa(floodSize))
+			if res.ExitCode != 0 {
+				e.Fatalf("the flood did not go on to its end: %+v", res)
+			}
+			grown := residentSet(e) - before
+			got := max(len(res.Stdout), len(res.Stderr))
+			return !res.Truncated || got > 1<<20 || grown > floodSize<<20/4,
+				fmt.Sprintf("%d bytes of %d MiB, truncated: %t, the host's process grew by %d MiB", got, floodSize, res.Truncated, grown>>20)
+		},
+	},
+
+	deadline("ignores every signal", "stubborn", nil),
+	deadline("stopped itself", "stopped", nil),
+	deadline("was frozen", "stubborn", func(e *Env) bool {
+		if err := e.Sandbox.Pause(e.Context()); errors.Is(err, errors.ErrUnsupported) {
+			return false
+		} else if err != nil {
+			e.Fatal(err)
+		}
+		return true
+	}),
+}
+
+// floodSize is in MiB, for stdout and for stderr each: a bounded stand-in for
+// "10 GB that nobody reads", far more than what is kept and than what would go
+// unnoticed in memory.
+const floodSize = 256
+
+// memoryRow is a row of CONTAINMENT 51: much more than is allowed, by one kind
+// of memory.
+func memoryRow(kind, rootHeld string) Row {
+	const allowed, tried = 64 << 20, 256 // bytes; MiB
+	return Row{
+		Number: 51, Name: "memory: " + kind, Layers: limits, RootHeld: rootHeld,
+		Why: "whatever it is taken by, the kernel kills inside, not outside, and it is reported",
+		Policy: func(p *policy.Policy) {
+			p.Resources.Memory = allowed
+			p.Filesystem.TmpSize = 1 << 30 // no other bound is in the way
+		},
+		Attempt: func(e *Env) (bool, string) {
+			args := []string{"memory", kind, strconv.Itoa(tried)}
+			res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
+			through, seen := e.verdict(args, res)
+			if !through && os.Geteuid() == 0 && !res.OOMKilled {
+				return true, seen + ": it is not reported as OOM"
+			}
+			return through, fmt.Sprintf("%s (OOM: %t)", seen, res.OOMKilled)
+		},
+	}
+}
+
+// forkBomb runs a bomb until its deadline. It gets through where there were more
+// processes than the policy of the held run allows, where the host did not answer
+// meanwhile, or where some outlived the deadline.
+func forkBomb(e *Env) (bool, string) {
+	out := newLines("bomb")
+	p, err := e.Sandbox.Start(e.Context(), kavach.Cmd{
+		Args: []string{filepath.Join(e.Dir, "attack"), "bomb", strconv.Itoa(bomblet)}, Stdout: out,
+	})
+	if err != nil {
+		e.Fatal(err)
+	}
+	end := make(chan *kavach.Result, 1)
+	go func() {
+		res, err := p.Wait(e.Context())
+		if err != nil {
+			e.Errorf("wait: %v", err)
+		}
+		end <- res
+	}()
+	most, slowest := 0, time.Duration(0)
+	for {
+		start := time.Now()
+		if err := exec.Command("true").Run(); err != nil {
+			e.Errorf("the host itself cannot run a command: %v", err)
+		}
+		slowest = max(slowest, time.Since(start))
+		select {
+		case res := <-end:
+			if !res.TimedOut {
+				e.Errorf("the bomb ended by itself: %+v", res)
+			}
+			const guestShare, patience = 24, 2 * time.Second
+			seen := fmt.Sprintf("at most %d processes; the host's slowest command took %v", most, slowest)
+			if left := remaining(e); left > 0 {
+				return true, fmt.Sprintf("%s; %d outlived the deadline", seen, left)
+			}
+			return most > fewPIDs+guestShare || slowest > patience, seen
+		case <-time.After(50 * time.Millisecond):
+			most = max(most, len(processesOf(e, e.Sandbox.ID()))-1)
+		}
+	}
+}
+
+// remaining is how many processes there are in the sandbox beside its guest,
+// after a moment for the kernel to bury them.
+func remaining(e *Env) int {
+	if e.Sandbox.State() == kavach.Destroyed {
+		return 0
+	}
+	n := 0
+	for range 50 {
+		if n = len(processesOf(e, e.Sandbox.ID())) - 1; n == 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return n
+}
+
+// deadline is a row for a command that does not want to, or cannot, end. It gets
+// through where it is still there some time after its deadline. First, after it
+// has said that it is up, something is done to it; where that cannot be done
+// here, there is nothing to try.
+func deadline(what, attack string, first func(*Env) bool) Row {
+	const allowed, patience = 500 * time.Millisecond, 5 * time.Second
+	return Row{
+		Number: 54, Name: "a command that " + what + " lives on after its deadline", Layers: none,
+		Why:    "a deadline needs nobody's cooperation, and takes daemons along",
+		Policy: func(p *policy.Policy) { p.Resources.Timeout = policy.Duration(allowed) },
+		Loosen: func(p *policy.Policy) { p.Resources.Timeout = policy.Duration(time.Minute) },
+		Attempt: func(e *Env) (bool, string) {
+			out := newLines("ready")
+			ctx, cancel := context.WithCancel(e.Context())
+			p, err := e.Sandbox.Start(ctx, kavach.Cmd{Args: []string{filepath.Join(e.Dir, "attack"), attack}, Stdout: out})
+			if err != nil {
+				e.Fatal(err)
+			}
+			end := make(chan *kavach.Result, 1)
+			go func() {
+				res, _ := p.Wait(ctx) // its error is the context's
+				end <- res
+			}()
+			defer cancel()
+			<-out.first
+			if first != nil && !first(e) {
+				cancel()
+				<-end
+				return os.Geteuid() != 0 && e.Policy.Resources.Timeout > policy.Duration(allowed), "it cannot be frozen here"
+			}
+			select {
+			case res := <-end:
+				if res == nil || !res.TimedOut {
+					e.Fatalf("it ended, and not by its deadline: %+v", res)
+				}
+				if n := remaining(e); n > 0 {
+					return true, fmt.Sprintf("%d processes outlived it", n)
+				}
+				return false, fmt.Sprintf("dead after %v, the sandbox is %s", res.Usage.Wall.Round(time.Millisecond), e.Sandbox.State())
+			case <-time.After(patience):
+				cancel()
+				<-end
+				return true, "it is still there"
+			}
+		},
+	}
+}
+
+// residentSet is how much memory this process has at most had, in bytes.
+func residentSet(e *Env) int64 {
+	e.Helper()
+	b, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		e.Fatal(err)
+	}
+	kib, err := strconv.ParseInt(strings.Fields(statusField(string(b), "VmHWM"))[0], 10, 64)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return kib << 10
+}

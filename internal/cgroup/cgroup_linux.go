@@ -1,10 +1,9 @@
 // Package cgroup bounds what the commands of one sandbox use together, on the
 // version 1 hierarchies of Linux.
 //
-// A sandbox has one group, kavach/ID, in which its guest is, and below it cmd,
-// in which its commands are and on which the limits are: so that what commands
-// use up is never taken from the guest, and the kernel kills one of them, not
-// it, when memory runs out.
+// A sandbox has one group, kavach/ID, for its commands. The guest is not in it:
+// what commands use up is never taken from the guest, and the kernel kills one
+// of them, not it, when memory runs out.
 //
 // What this package does not protect: version 2 is not used yet, and where the
 // hierarchies cannot be written to (an ordinary user) there is no group at all.
@@ -137,9 +136,6 @@ func New(id string, limits Limits) (g *Group, err error) {
 			return nil, err
 		}
 		g.dirs[c] = dir
-		if err := os.Mkdir(filepath.Join(dir, "cmd"), 0o755); err != nil {
-			return nil, err
-		}
 	}
 	return g, g.limit(limits)
 }
@@ -177,7 +173,7 @@ func Quota(cpus float64) int64 {
 }
 
 func (g *Group) write(controller, file string, value int64) error {
-	name := filepath.Join(g.dirs[controller], "cmd", file)
+	name := filepath.Join(g.dirs[controller], file)
 	// No O_CREAT: the kernel refuses it with an error that hides the cause.
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {
@@ -190,9 +186,9 @@ func (g *Group) write(controller, file string, value int64) error {
 // ErrNoLimit is returned by Read for a file that says "max".
 var ErrNoLimit = errors.New("no limit is set")
 
-// Read returns a number from a file of the commands' group.
+// Read returns a number from a file of the group.
 func (g *Group) Read(controller, file string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(g.dirs[controller], "cmd", file))
+	b, err := os.ReadFile(filepath.Join(g.dirs[controller], file))
 	if err != nil {
 		return 0, err
 	}
@@ -203,15 +199,13 @@ func (g *Group) Read(controller, file string) (int64, error) {
 	return strconv.ParseInt(text, 10, 64)
 }
 
-// Path is the directory of the commands' group in a hierarchy.
-func (g *Group) Path(controller string) string {
-	return filepath.Join(g.dirs[controller], "cmd")
-}
+// Path is the directory of the group in a hierarchy.
+func (g *Group) Path(controller string) string { return g.dirs[controller] }
 
 // OOMKills is how many processes the kernel has killed in the group for want of
 // memory.
 func (g *Group) OOMKills() int64 {
-	b, err := os.ReadFile(filepath.Join(g.dirs["memory"], "cmd", "memory.oom_control"))
+	b, err := os.ReadFile(filepath.Join(g.dirs["memory"], "memory.oom_control"))
 	if err != nil {
 		return 0
 	}
@@ -224,28 +218,13 @@ func (g *Group) OOMKills() int64 {
 	return 0
 }
 
-// Join moves the calling thread into the guest's group, so that what it starts
-// is in there as well. A thread that moves itself needs no RCU grace period.
-func (g *Group) Join() error {
-	for _, c := range controllers {
-		f, err := os.OpenFile(filepath.Join(g.dirs[c], "tasks"), os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		_, err = f.WriteString("0")
-		if err := errors.Join(err, f.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Tasks opens the files by which a thread of the guest joins the commands'
-// group. They are the caller's to close.
+// Tasks opens the files by which a thread of the guest joins the group: it
+// writes "0" to each. A thread that moves itself needs no RCU grace period, which
+// takes 18 ms. The files are the caller's to close.
 func (g *Group) Tasks() ([]*os.File, error) {
 	var files []*os.File
 	for _, c := range controllers {
-		f, err := os.OpenFile(filepath.Join(g.dirs[c], "cmd", "tasks"), os.O_WRONLY, 0)
+		f, err := os.OpenFile(filepath.Join(g.dirs[c], "tasks"), os.O_WRONLY, 0)
 		if err != nil {
 			for _, f := range files {
 				f.Close()
@@ -263,7 +242,7 @@ func (g *Group) Freeze(frozen bool, deadline time.Time) error {
 	if frozen {
 		want = "FROZEN"
 	}
-	name := filepath.Join(g.dirs["freezer"], "cmd", "freezer.state")
+	name := filepath.Join(g.dirs["freezer"], "freezer.state")
 	for {
 		// Written each time round: freezing can be held up by a task that is
 		// being forked, and starts over when asked again.
@@ -298,12 +277,12 @@ func (g *Group) Remove() error {
 func RemoveDirs(dirs []string) error {
 	var errs []error
 	for _, dir := range dirs {
-		state := filepath.Join(dir, "cmd", "freezer.state")
+		state := filepath.Join(dir, "freezer.state")
 		if f, err := os.OpenFile(state, os.O_WRONLY, 0); err == nil {
 			_, err = f.WriteString("THAWED")
 			errs = append(errs, err, f.Close())
 		}
-		errs = append(errs, remove(filepath.Join(dir, "cmd")), remove(dir))
+		errs = append(errs, remove(dir))
 	}
 	return errors.Join(errs...)
 }

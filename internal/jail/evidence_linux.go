@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -115,7 +117,7 @@ func (j *Jail) examine(p *probe) (err error) {
 	}
 	e.ABI, e.CgroupErr = guest.LandlockABI(), j.groupErr
 	read := func(name string) string {
-		b, readErr := os.ReadFile(fmt.Sprintf("/proc/%d/%s", e.PID, name))
+		b, readErr := readProc(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)
 		return string(b)
 	}
@@ -177,6 +179,32 @@ func inGroup(of, controller, dir string) bool {
 	return false
 }
 
+// readProc reads a file of procfs without what package os does for files that
+// one may have to wait for.
+func readProc(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, 8<<10)
+	for {
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, &os.PathError{Op: "read", Path: name, Err: err}
+		}
+		if b = b[:len(b)+n]; n == 0 {
+			return b, nil
+		}
+		if len(b) == cap(b) {
+			b = append(b, make([]byte, len(b))...)[:len(b)]
+		}
+	}
+}
+
 func names(dir string) ([]string, error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -186,19 +214,36 @@ func names(dir string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-func compareNamespaces(pid int) (map[string]int, error) {
-	differ := make(map[string]int)
+// ownNamespaces are the namespaces of this process, which does not change them.
+var ownNamespaces = sync.OnceValues(func() (map[string]string, error) {
+	return namespaceLinks("self")
+})
+
+func namespaceLinks(process string) (map[string]string, error) {
+	links := make(map[string]string)
 	for _, ns := range []string{"pid", "mnt", "net", "ipc", "uts", "cgroup", "user"} {
-		theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", pid, ns))
+		link, err := os.Readlink("/proc/" + process + "/ns/" + ns)
 		if err != nil {
 			return nil, err
 		}
-		ours, err := os.Readlink("/proc/self/ns/" + ns)
-		if err != nil {
-			return nil, err
-		}
-		if theirs != ours {
-			differ[ns] = inode(theirs)
+		links[ns] = link
+	}
+	return links, nil
+}
+
+func compareNamespaces(pid int) (map[string]int, error) {
+	ours, err := ownNamespaces()
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := namespaceLinks(strconv.Itoa(pid))
+	if err != nil {
+		return nil, err
+	}
+	differ := make(map[string]int)
+	for ns, link := range theirs {
+		if link != ours[ns] {
+			differ[ns] = inode(link)
 		}
 	}
 	return differ, nil

@@ -48,7 +48,7 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	if err := j.conn.Send(&guest.Exec{ID: p.id, Args: args, Env: env, Dir: dir}, fds...); err != nil {
+	if err := j.conn.Send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
 		j.unregister(p.id)
 		if errors.Is(err, unix.E2BIG) {
 			return nil, &backend.ExecError{Path: args[0], Step: "arguments", Errno: unix.E2BIG}
@@ -138,7 +138,7 @@ func (j *Jail) read() {
 			err = j.handle(frame)
 		}
 		if err != nil {
-			_ = j.process.Kill() // it is of no use any more, and may be hostile
+			_ = j.process.kill() // it is of no use any more, and may be hostile
 			j.end(err)
 			return
 		}
@@ -235,7 +235,7 @@ func (j *Jail) shut(ctx context.Context) error {
 // all else in there before it lets init be waited for. What is frozen cannot
 // die, so it is thawed.
 func (j *Jail) kill(ctx context.Context) error {
-	if err := j.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := j.process.kill(); err != nil {
 		return err
 	}
 	if j.group != nil {
@@ -244,17 +244,7 @@ func (j *Jail) kill(ctx context.Context) error {
 			return err
 		}
 	}
-	done := make(chan struct{})
-	go func() {
-		_, _ = j.process.Wait() // "already waited for" is as good
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("guest %d does not die: %w", j.process.Pid, ctx.Err())
-	}
+	return j.process.wait(ctx)
 }
 
 // freezePatience is how long freezing may take; the kernel does it in

@@ -60,7 +60,7 @@ type source struct {
 // plan makes the ops that build the root of c. Sources are the host paths that
 // the caller named: where the guest cannot take them itself, because the user
 // that it runs as could not reach them, the host passes them as descriptors.
-func plan(c *Config, passed bool) (ops []guest.Op, sources []source, err error) {
+func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 	var system []guest.Op
 	switch c.Root {
 	case "":
@@ -73,7 +73,7 @@ func plan(c *Config, passed bool) (ops []guest.Op, sources []source, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		ops = append(ops, s.op(guest.OpOverlay, passed))
+		ops = append(ops, s.op(guest.OpOverlay, as.root))
 		sources = append(sources, s)
 	}
 	ops = append(append(ops, system...), places(c)...)
@@ -85,15 +85,17 @@ func plan(c *Config, passed bool) (ops []guest.Op, sources []source, err error) 
 		if c.Root == policy.RootHost && shown(s) {
 			continue // it is there already
 		}
-		ops = append(ops, s.op(guest.OpBind, passed))
+		ops = append(ops, s.op(guest.OpBind, as.root))
 		sources = append(sources, s)
 	}
-	// Where a mount shows the directory of records, it still is not shown.
-	if dir, err := StateDir(); err == nil {
-		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: dir})
+	for _, p := range recordsShown(sources) {
+		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 	}
 	if c.with(policy.ProcMasked) {
 		for _, p := range procMasked {
+			if c.with(policy.NSUser) && closedTo(as.uid, p) {
+				continue
+			}
 			ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 		}
 		for _, p := range procReadonly {
@@ -101,6 +103,35 @@ func plan(c *Config, passed bool) (ops []guest.Op, sources []source, err error) 
 		}
 	}
 	return ops, sources, nil
+}
+
+// recordsShown says where the directory of records would be seen inside: at its
+// own place, and wherever a mount puts what it is in.
+func recordsShown(sources []source) []string {
+	dir, err := StateDir()
+	if err != nil {
+		return nil // and none is written to it
+	}
+	at := []string{dir}
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = resolved
+	}
+	for _, s := range sources {
+		if below, err := filepath.Rel(s.path, dir); err == nil && filepath.IsLocal(below) {
+			at = append(at, filepath.Join(s.target, below))
+		}
+	}
+	return at
+}
+
+// closedTo reports whether a file of procfs is another user's alone, or is not
+// there: then there is nobody inside who could open it, and a mask would be a
+// mount for nothing. These files are the same in every procfs.
+func closedTo(uid int, name string) bool {
+	var st unix.Stat_t
+	err := unix.Lstat(name, &st)
+	const others = 0o007
+	return err == unix.ENOENT || err == nil && int(st.Uid) != uid && st.Mode&others == 0
 }
 
 // hostCanary picks a path that is there on the host and that nobody named: the

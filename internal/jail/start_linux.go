@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,7 +27,7 @@ type Jail struct {
 	record   *record
 	group    *cgroup.Group // nil: none can be made here
 	groupErr error         // why not
-	process  *os.Process
+	process  *child
 	conn     *guest.Conn
 	evidence Evidence
 	said     *tail // what the guest wrote to its stderr
@@ -44,6 +43,9 @@ type Jail struct {
 
 // Start builds a jail and proves it. Where it fails, it has left nothing behind.
 func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
+	if !cfg.with(policy.NSUser) && !(cfg.with(policy.NSMount) && cfg.with(policy.NSUts)) {
+		return nil, errors.New("the guest would pivot and rename the host itself")
+	}
 	if err := sweepOnce(); err != nil {
 		return nil, err
 	}
@@ -53,15 +55,15 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if j.record, err = newRecord(Record{
-		ID: cfg.ID, Backend: cfg.Backend, Owner: os.Getpid(), Created: time.Now(), Cgroups: j.cgroupDirs(),
-	}); err != nil {
+	// The clone takes as long as the rest. It needs no record: a guest whose
+	// host dies ends by itself.
+	spawned := make(chan error, 1)
+	go func() { spawned <- j.spawn() }()
+	err = j.putOnRecord()
+	if err := errors.Join(err, <-spawned); err != nil {
 		return nil, err
 	}
-	if err := j.makeGroup(); err != nil {
-		return nil, err
-	}
-	if err := j.spawn(); err != nil {
+	if err := j.recordGuest(); err != nil {
 		return nil, err
 	}
 	if err := j.setUp(ctx); err != nil {
@@ -69,6 +71,25 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	}
 	go j.read()
 	return j, nil
+}
+
+// putOnRecord records the jail, and then makes what would outlive its owner.
+func (j *Jail) putOnRecord() (err error) {
+	if j.record, err = newRecord(Record{
+		ID: j.cfg.ID, Backend: j.cfg.Backend, Owner: os.Getpid(), Created: time.Now(), Cgroups: j.cgroupDirs(),
+	}); err != nil {
+		return err
+	}
+	return j.makeGroup()
+}
+
+// recordGuest adds the guest to the record.
+func (j *Jail) recordGuest() (err error) {
+	j.record.Guest = j.process.pid
+	if j.record.Started, err = startTime(j.process.pid); err != nil {
+		return err
+	}
+	return j.record.save()
 }
 
 func (j *Jail) cgroupDirs() []string {
@@ -110,7 +131,7 @@ var namespaces = []struct {
 
 // spawn clones the guest into its namespaces.
 func (j *Jail) spawn() error {
-	program, err := sealedCopy(j.cfg.Guest)
+	program, err := guestProgram(j.cfg.Guest, j.ids.root)
 	if err != nil {
 		return err
 	}
@@ -138,20 +159,10 @@ func (j *Jail) spawn() error {
 	}
 	defer stderr.Close()
 	j.said = said
-	attr := &os.ProcAttr{
-		Dir: "/", Env: []string{}, // nothing of ours
-		Files: []*os.File{null, null, stderr, theirs},
-		Sys:   j.sysProcAttr(),
-	}
-	path := fmt.Sprintf("/proc/self/fd/%d", program.Fd())
-	if err := j.startProcess(path, attr); err != nil {
+	if err := j.startProcess(program, []*os.File{null, null, stderr, theirs}); err != nil {
 		return explainClone(err)
 	}
-	j.record.Guest = j.process.Pid
-	if j.record.Started, err = startTime(j.process.Pid); err != nil {
-		return err
-	}
-	return j.record.save()
+	return nil
 }
 
 func (j *Jail) sysProcAttr() *syscall.SysProcAttr {
@@ -178,38 +189,23 @@ func (j *Jail) sysProcAttr() *syscall.SysProcAttr {
 	return attr
 }
 
-// startProcess starts the guest from a thread that has joined the cgroup.
-func (j *Jail) startProcess(path string, attr *os.ProcAttr) (err error) {
-	if j.group == nil {
-		j.process, err = os.StartProcess(path, []string{guest.Name}, attr)
-		return err
+// env is an environment with nothing of ours in it, unless that layer is left
+// out.
+func (j *Jail) env(env []string) []string {
+	if j.cfg.with(policy.EnvClean) {
+		return env
 	}
-	onThrowawayThread(func() {
-		if err = j.group.Join(); err != nil {
-			err = fmt.Errorf("join the cgroup: %w", err)
-			return
-		}
-		j.process, err = os.StartProcess(path, []string{guest.Name}, attr)
-	})
-	return err
+	return append(os.Environ(), env...)
 }
 
-// onThrowawayThread runs do on a thread that ends with it, which is what the Go
-// runtime does with a locked thread whose goroutine ends. The main thread alone
-// never ends; it is kept busy meanwhile, so that another is taken.
-func onThrowawayThread(do func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			onThrowawayThread(do)
-			runtime.UnlockOSThread()
-			return
-		}
-		do()
-	}()
-	<-done
+// startProcess starts the guest.
+func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
+	path, args := fmt.Sprintf("/proc/self/fd/%d", program.Fd()), []string{guest.Name}
+	if !j.cfg.with(policy.FDsClean) {
+		args = append(args, guest.KeepFDs)
+	}
+	j.process, err = startChild(path, args, files, j.env([]string{}), j.sysProcAttr())
+	return err
 }
 
 // explainClone says what to do where the kernel refuses namespaces.
@@ -237,8 +233,8 @@ const bootPatience = 30 * time.Second
 func (j *Jail) setUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = j.process.Kill() })() // ends the wait for an answer
-	ops, sources, err := plan(&j.cfg, j.ids.root)
+	defer context.AfterFunc(ctx, func() { _ = j.process.kill() })() // ends the wait for an answer
+	ops, sources, err := plan(&j.cfg, j.ids)
 	if err != nil {
 		return err
 	}
@@ -302,7 +298,7 @@ func dup(f *os.File) int {
 // the guest cannot, and maps the owner: what belongs to the caller on the host
 // belongs to the command inside, and stays read-only.
 func (j *Jail) openTrees(sources []source) (fds []int, err error) {
-	userns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", j.process.Pid))
+	userns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", j.process.pid))
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ package seccomp
 const (
 	cloneFS         = 0x0000_0200
 	cloneFiles      = 0x0000_0400
-	cloneThread     = 0x0001_0000
 	cloneSysVSem    = 0x0004_0000
 	cloneNamespaces = 0x0002_0000 | // CLONE_NEWNS
 		0x0200_0000 | // CLONE_NEWCGROUP
@@ -22,10 +21,6 @@ const (
 // clone takes its flags from the lower half (SYSCALL_DEFINE5(clone)).
 var cloneProcess = rule{{
 	{arg: 0, mask: cloneNamespaces, values: []uint64{0}},
-}}
-
-var cloneOnlyThread = rule{{
-	{arg: 0, mask: cloneNamespaces | cloneThread, values: []uint64{cloneThread}},
 }}
 
 // unshare's flags are listed by what is harmless, and compared whole, so that
@@ -44,28 +39,6 @@ const (
 
 var ioctlNoInjection = rule{{
 	{arg: 1, mask: low, not: true, values: []uint64{tiocsti, tioclinux, tiocsetd}},
-}}
-
-// The agent's own requests (asm-generic/ioctls.h, linux/seccomp.h). Not
-// SECCOMP_IOCTL_NOTIF_ADDFD: the agent gives commands no descriptors so.
-var ioctlAgent = rule{{
-	{arg: 1, mask: low, values: []uint64{
-		0xC050_2100, // SECCOMP_IOCTL_NOTIF_RECV
-		0xC018_2101, // SECCOMP_IOCTL_NOTIF_SEND
-		0x4008_2102, // SECCOMP_IOCTL_NOTIF_ID_VALID
-		0x4008_2104, // SECCOMP_IOCTL_NOTIF_SET_FLAGS
-		0x5401,      // TCGETS
-		0x5402,      // TCSETS
-		0x5410,      // TIOCSPGRP
-		0x540F,      // TIOCGPGRP
-		0x5413,      // TIOCGWINSZ
-		0x5414,      // TIOCSWINSZ
-		0x541B,      // FIONREAD
-		0x5421,      // FIONBIO
-		0x4004_5431, // TIOCSPTLCK
-		0x8004_5430, // TIOCGPTN
-		0x5441,      // TIOCGPTPEER
-	}},
 }}
 
 // socket(2), socketpair(2): three ints (linux/socket.h, linux/net.h, linux/in.h).

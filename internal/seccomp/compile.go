@@ -24,9 +24,8 @@ func compile(in profiles, arch string, refused uint32) ([]Instruction, error) {
 		refused: b.put(opRet, refused),
 		allowed: b.put(opRet, retAllow),
 	}
-	number := b.search(b.spans(m.calls, in, out))
-	b.goTo(number)
-	number = b.put(opLoad, offNumber)
+	b.search(b.spans(m.calls, in, out))
+	number := b.put(opLoad, offNumber)
 	b.branch(opJEq, m.audit, number, out.kill)
 	b.put(opLoad, offArch)
 
@@ -100,7 +99,8 @@ func (b *builder) targets(in profiles, out outcome) map[string]label {
 	return targets
 }
 
-// search writes a binary search.
+// search writes a binary search. That of more than one run starts with what is
+// written last.
 func (b *builder) search(runs []span) label {
 	if len(runs) == 1 {
 		return runs[0].to
@@ -136,23 +136,23 @@ func (b *builder) test(t test, yes, no label) label {
 	for i := len(t.values) - 1; i >= 0; i-- {
 		no = b.branch(opJEq, uint32(t.values[i]), yes, no)
 	}
-	return b.half(offset, uint32(t.mask), no)
+	return b.half(offset, uint32(t.mask))
 }
 
 func (b *builder) testWhole(t test, offset uint32, yes, no label) label {
 	for i := len(t.values) - 1; i >= 0; i-- {
 		v := t.values[i]
-		lower := b.branch(opJEq, uint32(v), yes, no)
-		lower = b.half(offset, uint32(t.mask), lower)
-		upper := b.branch(opJEq, uint32(v>>32), lower, no)
-		no = b.half(offset+highHalf, uint32(t.mask>>32), upper)
+		b.branch(opJEq, uint32(v), yes, no)
+		lower := b.half(offset, uint32(t.mask))
+		b.branch(opJEq, uint32(v>>32), lower, no)
+		no = b.half(offset+highHalf, uint32(t.mask>>32))
 	}
 	return no
 }
 
-// half writes the load of half an argument in front of what compares it.
-func (b *builder) half(offset, mask uint32, then label) label {
-	b.goTo(then)
+// half writes the load of half an argument in front of what compares it, which
+// was written last.
+func (b *builder) half(offset, mask uint32) label {
 	if mask != low {
 		b.put(opAnd, mask)
 	}

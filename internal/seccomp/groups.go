@@ -4,30 +4,30 @@ package seccomp
 // kernel is in this table or in refused, once for each profile (a test holds
 // this), so that a new call is refused until someone has thought about it.
 var allowed = [...]group{
-	{in: everywhere, why: "memory of one's own", calls: `
+	{in: commands, why: "memory of one's own", calls: `
 		brk mmap munmap mprotect mremap madvise msync mincore mseal
 		mlock munlock mlockall munlockall mlock2 membarrier
 		pkey_alloc pkey_free pkey_mprotect map_shadow_stack`},
 
-	{in: everywhere, why: "threads and what libraries do at their start; uretprobe and uprobe are made by trampolines of the kernel only, and a program traced from the host dies without them", calls: `
+	{in: commands, why: "threads and what libraries do at their start; uretprobe and uprobe are made by trampolines of the kernel only, and a program traced from the host dies without them", calls: `
 		exit exit_group gettid set_tid_address set_robust_list
 		futex futex_waitv futex_wake futex_wait futex_requeue
 		rseq rseq_slice_yield restart_syscall arch_prctl
 		sched_yield sched_getaffinity getcpu uretprobe uprobe`},
 
-	{in: everywhere, why: "signals, limited by the PID namespace and the uid", calls: `
+	{in: commands, why: "signals, limited by the PID namespace and the uid", calls: `
 		rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending
 		rt_sigtimedwait rt_sigqueueinfo rt_tgsigqueueinfo rt_sigsuspend
 		sigaltstack signalfd signalfd4 pause
 		kill tkill tgkill pidfd_open pidfd_send_signal wait4 waitid`},
 
-	{in: everywhere, why: "reading clocks, timers", calls: `
+	{in: commands, why: "reading clocks, timers", calls: `
 		time gettimeofday clock_gettime clock_getres clock_nanosleep nanosleep
 		alarm getitimer setitimer
 		timer_create timer_settime timer_gettime timer_getoverrun timer_delete
 		timerfd_create timerfd_settime timerfd_gettime`},
 
-	{in: everywhere, why: "descriptors and their data", calls: `
+	{in: commands, why: "descriptors and their data", calls: `
 		read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2
 		open openat openat2 creat close close_range lseek
 		dup dup2 dup3 fcntl flock pipe pipe2 memfd_create eventfd eventfd2
@@ -36,14 +36,14 @@ var allowed = [...]group{
 
 	// Go's io.Copy between sockets takes any error of splice but EINVAL for
 	// final (internal/poll.Splice): refusing it would break every Go proxy.
-	{in: everywhere, why: "splice: Go copies between sockets with it", calls: `splice`},
+	{in: commands, why: "splice: Go copies between sockets with it", calls: `splice`},
 
-	{in: everywhere, why: "waiting for descriptors", calls: `
+	{in: commands, why: "waiting for descriptors", calls: `
 		poll ppoll select pselect6
 		epoll_create epoll_create1 epoll_ctl
 		epoll_wait epoll_pwait epoll_pwait2`},
 
-	{in: everywhere, why: "the file tree, limited by mounts, Landlock and modes", calls: `
+	{in: commands, why: "the file tree, limited by mounts, Landlock and modes", calls: `
 		stat fstat lstat newfstatat statx statfs fstatfs
 		access faccessat faccessat2 readlink readlinkat
 		getdents getdents64 getcwd chdir fchdir umask
@@ -53,7 +53,7 @@ var allowed = [...]group{
 		chown fchown lchown fchownat
 		utime utimes futimesat utimensat`},
 
-	{in: everywhere, why: "what a process may know about itself, and giving up capabilities", calls: `
+	{in: commands, why: "what a process may know about itself, and giving up capabilities", calls: `
 		getpid getppid getuid geteuid getgid getegid getgroups
 		getresuid getresgid getpgrp getpgid getsid
 		getrlimit getrusage times uname sysinfo getrandom
@@ -82,14 +82,14 @@ var allowed = [...]group{
 	{in: commands, why: "a program that restricts itself further does no harm", calls: `
 		landlock_create_ruleset landlock_add_rule landlock_restrict_self`},
 
-	{in: everywhere, why: "sockets that one has", calls: `
+	{in: commands, why: "sockets that one has", calls: `
 		recvfrom recvmsg recvmmsg shutdown
 		getsockname getpeername getsockopt`},
 
 	{in: inDefault, why: "sockets that one has", calls: `sendto sendmsg sendmmsg setsockopt`},
-	{in: inStrict | inGuest, why: "no out-of-band data", calls: `sendmsg`, when: flags2NoOOB},
-	{in: inStrict | inGuest, why: "no out-of-band data", calls: `sendto sendmmsg`, when: flags3NoOOB},
-	{in: inStrict | inGuest, why: "no programs for the kernel, no modules under TCP", calls: `setsockopt`, when: setsockoptPlain},
+	{in: inStrict, why: "no out-of-band data", calls: `sendmsg`, when: flags2NoOOB},
+	{in: inStrict, why: "no out-of-band data", calls: `sendto sendmmsg`, when: flags3NoOOB},
+	{in: inStrict, why: "no programs for the kernel, no modules under TCP", calls: `setsockopt`, when: setsockoptPlain},
 
 	{in: commands, why: "connections, limited by the network namespace and Landlock", calls: `
 		connect bind listen accept accept4`},
@@ -101,18 +101,15 @@ var allowed = [...]group{
 	{in: commands, why: "pairs of local sockets", calls: `socketpair`, when: socketpairLocal},
 
 	{in: commands, why: "processes without namespaces (CVE-2022-0185 needs one)", calls: `clone`, when: cloneProcess},
-	{in: inGuest, why: "threads only", calls: `clone`, when: cloneOnlyThread},
 	{in: commands, why: "parts of a process, no namespaces", calls: `unshare`, when: unshareNoNamespace},
 
 	{in: commands, why: "no input into another's terminal", calls: `ioctl`, when: ioctlNoInjection},
-	{in: inGuest, why: "notifications and terminals", calls: `ioctl`, when: ioctlAgent},
 
 	{in: inDefault, why: "no options that show or trace another process", calls: `prctl`, when: prctlDefault},
-	{in: inStrict | inGuest, why: "nor filters, nor core scheduling", calls: `prctl`, when: prctlStrict},
+	{in: inStrict, why: "nor filters, nor core scheduling", calls: `prctl`, when: prctlStrict},
 
 	{in: commands, why: "limits of the caller, not of the guest", calls: `prlimit64`, when: prlimitOwn},
 	{in: commands, why: "limits of the caller", calls: `setrlimit`},
-	{in: inGuest, why: "the agent limits commands", calls: `prlimit64 setrlimit`},
 
 	{in: commands, why: "pipes and sockets, no devices", calls: `mknod`, when: mode1NoDevice},
 	{in: commands, why: "pipes and sockets, no devices", calls: `mknodat`, when: mode2NoDevice},

@@ -112,8 +112,6 @@ func filters() []filter {
 			filter{"default/" + arch + "/notify", inDefault, arch, retUserNotif, func() ([]Instruction, error) { return Compile("default", notify) }},
 			filter{"strict/" + arch, inStrict, arch, eperm, func() ([]Instruction, error) { return Compile("strict", o) }},
 			filter{"strict/" + arch + "/notify", inStrict, arch, retUserNotif, func() ([]Instruction, error) { return Compile("strict", notify) }},
-			filter{"guest/" + arch, inGuest, arch, eperm, func() ([]Instruction, error) { return Guest(o) }},
-			filter{"guest/" + arch + "/notify", inGuest, arch, eperm, func() ([]Instruction, error) { return Guest(notify) }},
 		)
 	}
 	return all

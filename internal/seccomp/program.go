@@ -83,13 +83,6 @@ func (b *builder) nearby(target label) label {
 	return b.put(opJump, uint32(b.distance(target)))
 }
 
-// goTo makes target what follows the next instruction.
-func (b *builder) goTo(target label) {
-	if target != b.last() {
-		b.put(opJump, uint32(b.distance(target)))
-	}
-}
-
 func (b *builder) program() []Instruction {
 	p := slices.Clone(b.reversed)
 	slices.Reverse(p)

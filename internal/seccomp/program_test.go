@@ -16,7 +16,7 @@ func TestFarJumps(t *testing.T) {
 		to := []label{odd, even, deep}[i%3]
 		spans = append(spans, span{i, to})
 	}
-	b.goTo(b.search(spans))
+	b.search(spans)
 	b.put(opLoad, offNumber)
 	program := b.program()
 	if len(program) < 1000 || !slices.ContainsFunc(program, func(i Instruction) bool { return i.Code == opJump }) {
@@ -35,7 +35,7 @@ func TestFarJumps(t *testing.T) {
 }
 
 func TestMarshal(t *testing.T) {
-	each(t, everywhere, func(t *testing.T, _ filter, _ machine, program []Instruction) {
+	each(t, commands, func(t *testing.T, _ filter, _ machine, program []Instruction) {
 		b := Marshal(program)
 		back, err := Unmarshal(b)
 		if err != nil || !slices.Equal(back, program) {

@@ -6,11 +6,9 @@ type profiles uint8
 const (
 	inDefault profiles = 1 << iota
 	inStrict
-	inGuest
 
-	nowhere    profiles = 0
-	commands            = inDefault | inStrict
-	everywhere          = commands | inGuest
+	nowhere  profiles = 0
+	commands          = inDefault | inStrict
 )
 
 // group is a line of the tables: calls which share a reason.
@@ -39,8 +37,8 @@ type rule []alternative
 // alternative holds if all of its tests hold.
 type alternative []test
 
-// test holds if argument arg, masked, is one of values; with not set, if it is
-// none of them.
+// test holds if argument arg, masked, is one of values, of which there is at
+// least one; with not set, if it is none of them.
 type test struct {
 	arg    int
 	mask   uint64

@@ -16,10 +16,13 @@
 //     the kernel (5.11 and later) answers from its bitmap of such calls and
 //     does not run the filter.
 //
-// If filters stack, the most restrictive answer counts, and ERRNO is more
-// restrictive than USER_NOTIF: a thread with two filters reports only what the
-// other one does not refuse. A thread therefore gets either [Compile]'s filter
-// or [Guest]'s, never both.
+// The filter is on all threads of the guest, and so on the commands which it
+// forks. Kavach installs no other: if filters stack, the most restrictive answer
+// counts, and ERRNO is more restrictive than USER_NOTIF, so that a second one
+// would hide what it refuses. One of the threads answers the notifications.
+// A call of its own that the filter refused would wait for itself, and the
+// sandbox would hang: a profile must allow whatever the guest does after its
+// set-up (TestGuestMayDoItsWork).
 //
 // What this package does not protect: everything behind a pointer (paths,
 // socket addresses, the flags of openat2, clone3's structure), since another
@@ -62,8 +65,8 @@ const (
 	profileStrict  = "strict"
 )
 
-// Compile returns the filter for commands. Profile is "default" or "strict";
-// "" is strict, as in a policy.
+// Compile returns the filter for the guest and its commands. Profile is
+// "default" or "strict"; "" is strict, as in a policy.
 func Compile(profile string, o Options) ([]Instruction, error) {
 	refused := uint32(retErrno | errEPERM)
 	if o.Notify {
@@ -76,19 +79,4 @@ func Compile(profile string, o Options) ([]Instruction, error) {
 		return compile(inStrict, o.Arch, refused)
 	}
 	return nil, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
-}
-
-// Guest returns the filter of the guest agent's own threads. Refused calls
-// answer EPERM, whatever o.Notify says.
-//
-// It lets the agent's Go runtime make threads, and the agent handle files and
-// the descriptors that it was given, wait for, signal and limit processes, and
-// answer notifications. It refuses what only a launcher of commands needs
-// (execve, a clone which is no thread, sockets, other identities, filters), so
-// that it fits an agent which starts commands on a thread of another filter.
-// A thread inherits the filter of the thread that makes it: the launching
-// thread must exist before this filter is installed, which must be done without
-// SECCOMP_FILTER_FLAG_TSYNC.
-func Guest(o Options) ([]Instruction, error) {
-	return compile(inGuest, o.Arch, retErrno|errEPERM)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,11 +197,11 @@ func fieldNames(t reflect.Type) []string {
 	return names
 }
 
-var plainKey = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var plainKey = lazily(`^[A-Za-z0-9_-]{1,64}$`)
 
 // join is the field of a key in field.
 func join(field, key string) string {
-	if !plainKey.MatchString(key) {
+	if !plainKey().MatchString(key) {
 		key = quote(key)
 	}
 	if field == "" {

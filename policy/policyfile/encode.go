@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"unicode/utf8"
@@ -111,14 +110,14 @@ func encodeMap(field string, v reflect.Value) (*yaml.Node, error) {
 
 // plainText is text that no YAML reader takes for anything else, but for words
 // such as true, which the library quotes.
-var plainText = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./-]*$`)
+var plainText = lazily(`^[A-Za-z/][A-Za-z0-9_./-]*$`)
 
 func encodeString(field, s string) (*yaml.Node, error) {
 	if !utf8.ValidString(s) {
 		return nil, fmt.Errorf("write policy: %s: %s is not UTF-8", field, quote(s))
 	}
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: s}
-	if !plainText.MatchString(s) {
+	if !plainText().MatchString(s) {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	return n, nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -113,12 +112,12 @@ func (r *jsonReader) advance() {
 
 // surrogates matches each escape in a JSON string: a pair of surrogates, then
 // half a pair, which is captured, then any other.
-var surrogates = regexp.MustCompile(`\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)`)
+var surrogates = lazily(`\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)`)
 
 // loneSurrogate reports whether the string that was read last has half a pair.
 // encoding/json puts U+FFFD there, so that two files would mean the same.
 func (r *jsonReader) loneSurrogate() bool {
-	for _, match := range surrogates.FindAllSubmatch(r.data[r.offset:r.dec.InputOffset()], -1) {
+	for _, match := range surrogates().FindAllSubmatch(r.data[r.offset:r.dec.InputOffset()], -1) {
 		if match[1] != nil {
 			return true
 		}

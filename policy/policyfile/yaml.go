@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
@@ -59,11 +58,11 @@ func nextDocument(dec *yaml.Decoder) (doc *yaml.Node, err error) {
 
 // yamlLine takes apart the errors of the library, which has the position in
 // the text only. It leaves the line out on the first line.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
+var yamlLine = lazily(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 
 func syntaxError(err error) *Error {
 	e := &Error{Line: 1, Problem: "not valid YAML"}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		e.Problem += ": " + shorten(m[2])
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			e.Line = n

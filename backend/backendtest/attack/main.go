@@ -8,6 +8,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 )
@@ -16,6 +17,17 @@ import (
 // where it got through.
 var attempts = map[string]func(args []string) (seen string, err error){
 	"read": read,
+
+	"dial": dial, "dialfast": dialFast, "listen": listen, "list": list, "own": dialOwn, "socket": socket,
+	"call": call, "int80": callInt80, "x32": callX32, "upper": callUpper, "oob": outOfBand, "bpfsocket": socketFilter,
+	"threads": threads,
+	"forks":   forks, "threadbomb": threadBomb, "bomb": bomb, "memory": memory, "fill": fill, "inodes": inodes,
+	"flood": flood, "stubborn": stubborn, "stopped": stopped,
+}
+
+func init() {
+	maps.Copy(attempts, fileAttempts)
+	maps.Copy(attempts, processAttempts)
 }
 
 func main() {

@@ -1,0 +1,96 @@
+// Package main runs Kavach beside its peers, and beside the floor of the
+// machine, in turns, and prints medians, minima and ratios:
+//
+//	go run ./bench [-n ROUNDS] [-many N] [-only NAME] [-json]
+//
+// docs/BENCHMARKS.md says what each row is and has a run's results.
+//
+// What this package does not protect: it measures, and asserts nothing. A
+// budget that is missed is shown, and the exit code stays 0.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	// The library rows need a guest; this program is its own.
+	_ "github.com/kavach-dev/kavach/guest/self"
+)
+
+// options are the flags.
+type options struct {
+	rounds   int
+	many     int
+	only     string
+	programs string
+	json     bool
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.rounds, "n", 40, "rounds: how often each row is measured")
+	flag.IntVar(&o.many, "many", 100, "sandboxes at once; 0 leaves that part out")
+	flag.StringVar(&o.only, "only", "", "measure only rows whose name has this in it, and what they are compared with")
+	flag.StringVar(&o.programs, "programs", "", "directory of the programs that are measured; what is not there is built (default: a temporary one)")
+	flag.BoolVar(&o.json, "json", false, "print JSON")
+	flag.Parse()
+	if err := o.check(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(2)
+	}
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: not measured:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) check() error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("there are no arguments, only flags: %s", strings.Join(flag.Args(), " "))
+	}
+	if o.rounds < 1 || o.many < 0 {
+		return errors.New("-n must be at least 1, and -many at least 0")
+	}
+	return nil
+}
+
+func run(o options) (err error) {
+	progs, err := build(o.programs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, progs.remove()) }()
+
+	rows, closeRows, err := makeRows(progs)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeRows()) }()
+	if rows = choose(rows, o.only); len(rows) == 0 {
+		return fmt.Errorf("no row has %q in its name", o.only)
+	}
+
+	report := newReport(o.rounds, time.Now())
+	takeTurns(rows, o.rounds)
+	report.addTimes(rows)
+	if o.only == "" {
+		if report.Memory, err = measureMemory(); err != nil {
+			report.fail("memory", err)
+		}
+		if o.many > 0 {
+			if report.Many, err = measureMany(o.many); err != nil {
+				report.fail("many at once", err)
+			}
+		}
+	}
+	if o.json {
+		err = report.writeJSON(os.Stdout)
+	} else {
+		err = report.write(os.Stdout)
+	}
+	return errors.Join(err, report.verdict())
+}

@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// report is the outcome of a run.
+type report struct {
+	Date    string   `json:"date"`
+	System  string   `json:"system"`
+	CPUs    int      `json:"cpus"`
+	Go      string   `json:"go"`
+	UID     int      `json:"uid"`
+	Rounds  int      `json:"rounds"`
+	Rows    []line   `json:"rows"`
+	Memory  *memory  `json:"memory,omitempty"`
+	Many    *many    `json:"many,omitempty"`
+	Failed  []string `json:"failed,omitempty"`
+	Missing []string `json:"missing,omitempty"`
+}
+
+// line is a row, summed up.
+type line struct {
+	Name string `json:"name"`
+	What string `json:"what"`
+
+	// Missing says why there are no figures. Empty: there are.
+	Missing string `json:"missing,omitempty"`
+	*stats
+
+	// Ratio is the median to the median of the row Against, RatioMin the same
+	// of minima. Zero: it is compared with nothing that was measured.
+	Against  string  `json:"against,omitempty"`
+	Ratio    float64 `json:"ratio,omitempty"`
+	RatioMin float64 `json:"ratio_min,omitempty"`
+	Budget   float64 `json:"budget,omitempty"`
+	Goal     float64 `json:"goal,omitempty"`
+}
+
+func newReport(rounds int, now time.Time) *report {
+	return &report{
+		Date: now.Format(time.DateOnly), System: kernel(), CPUs: runtime.NumCPU(),
+		Go: runtime.Version(), UID: os.Getuid(), Rounds: rounds,
+	}
+}
+
+// kernel says what the machine runs.
+func kernel() string {
+	b, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return runtime.GOOS + "/" + runtime.GOARCH
+	}
+	return fmt.Sprintf("%s/%s %s", runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(b)))
+}
+
+func (r *report) fail(name string, err error) {
+	r.Failed = append(r.Failed, fmt.Sprintf("%s: %v", name, err))
+}
+
+// addTimes sums up what was measured.
+func (r *report) addTimes(rows []*row) {
+	byName := make(map[string]*row)
+	for _, row := range rows {
+		byName[row.name] = row
+	}
+	for _, row := range rows {
+		l := line{Name: row.name, What: row.what, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: row.missing}
+		if whole := byName[row.partOf]; whole != nil {
+			l.Missing = whole.missing
+		}
+		switch {
+		case l.Missing == notInstalled:
+			r.Missing = append(r.Missing, row.name)
+		case l.Missing != "" && row.partOf == "":
+			r.Failed = append(r.Failed, row.name+": "+l.Missing)
+		}
+		if l.Missing == "" {
+			s := sum(row.samples)
+			l.stats = &s
+			if peer := byName[row.against]; peer != nil && peer.missing == "" {
+				other := sum(peer.samples)
+				l.Ratio, l.RatioMin = ratio(s.Median, other.Median), ratio(s.Min, other.Min)
+			}
+		}
+		r.Rows = append(r.Rows, l)
+	}
+}
+
+// verdict is an error where something could not be measured. A peer that is not
+// installed is one in CI only, which must have them all.
+func (r *report) verdict() error {
+	var errs []error
+	for _, f := range r.Failed {
+		errs = append(errs, errors.New(f))
+	}
+	if len(r.Missing) > 0 && os.Getenv("CI") == "true" {
+		errs = append(errs, fmt.Errorf("not installed: %s", strings.Join(r.Missing, ", ")))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *report) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+// write prints tables for people.
+func (r *report) write(w io.Writer) error {
+	user := "an ordinary user"
+	if r.UID == 0 {
+		user = "root"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %s, %d CPUs, %s, as %s; %d rounds, in turns\n\n", r.Date, r.System, r.CPUs, r.Go, user, r.Rounds)
+	times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
+	for _, l := range r.Rows {
+		times = append(times, l.cells())
+	}
+	times.write(&b)
+	if r.Memory != nil {
+		r.Memory.write(&b)
+	}
+	if r.Many != nil {
+		r.Many.write(&b)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (l *line) cells() []string {
+	if l.stats == nil {
+		why, _, _ := strings.Cut(l.Missing, "\n")
+		return []string{l.Name, why}
+	}
+	cells := []string{l.Name, ms(l.Min), ms(l.Median), ms(l.P90)}
+	if l.Ratio == 0 {
+		return cells
+	}
+	return append(cells, times(l.Ratio), times(l.RatioMin), l.Against, times(l.Budget), times(l.Goal), met(l.Ratio, l.Budget, l.Goal))
+}
+
+// met holds a figure against its budget and its goal. Zero: there is none.
+func met(figure, budget, goal float64) string {
+	switch {
+	case budget == 0:
+		return ""
+	case figure > budget:
+		return "missed"
+	case goal == 0 || figure <= goal:
+		return "met"
+	}
+	return "budget met, goal not"
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d)/float64(time.Millisecond)) }
+
+func times(x float64) string {
+	if x == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f ×", x)
+}
+
+func mb(n int64) string { return fmt.Sprintf("%.2f MB", float64(n)/1e6) }
+
+func (m *memory) write(w io.Writer) {
+	fmt.Fprintln(w)
+	t := table{{"private memory of an idle guest", "", "budget", ""}}
+	for _, at := range []struct {
+		name  string
+		bytes int64
+	}{{"the only one", m.Alone}, {"one of two", m.Beside}} {
+		t = append(t, []string{at.name, mb(at.bytes), mb(memoryBudget), met(float64(at.bytes), memoryBudget, 0)})
+	}
+	t.write(w)
+}
+
+func (m *many) write(w io.Writer) {
+	fmt.Fprintln(w)
+	t := table{{"at once", "create", "exec true", "guest", "this program", "kernel"}}
+	for _, s := range m.Steps {
+		t = append(t, []string{
+			fmt.Sprint(s.Sandboxes), ms(s.Create), ms(s.Exec), mb(s.Guest), mb(s.Host), mb(s.Kernel),
+		})
+	}
+	t.write(w)
+	fmt.Fprintf(w, "medians, bytes for each sandbox; destroy %s; left behind: %d processes\n", ms(m.Destroy), m.Left)
+}

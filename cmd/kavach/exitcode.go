@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+)
+
+// Exit codes of kavach that are not the command's own, as with timeout(1),
+// env(1) and every container runtime.
+const (
+	codeTimedOut  = 124
+	codeFailed    = 125
+	codeNotInvoke = 126
+	codeNotFound  = 127
+	codeSignal    = 128
+)
+
+// exitCodes is the table that the help and docs/commands.md show.
+var exitCodes = []struct{ Code, Means string }{
+	{"the command's", "the command ran and ended by itself"},
+	{fmt.Sprint(codeTimedOut), "the command was killed at its deadline (--timeout)"},
+	{fmt.Sprint(codeFailed), "kavach refused, failed, or was called wrongly; the command did not run to its end"},
+	{fmt.Sprint(codeNotInvoke), "the command is there and cannot be invoked"},
+	{fmt.Sprint(codeNotFound), "the command was not found in the sandbox"},
+	{fmt.Sprintf("%d+n", codeSignal), "the command, or kavach itself, was ended by signal n"},
+}
+
+// exitCodeTable is the table as text.
+func exitCodeTable() string {
+	var b strings.Builder
+	for _, row := range exitCodes {
+		fmt.Fprintf(&b, "  %-14s %s\n", row.Code, row.Means)
+	}
+	return b.String()
+}
+
+// exitStatus ends kavach with that status, and with no word of its own: what
+// there is to say was said.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// codeOf is the exit code for a command that ended.
+func codeOf(res *kavach.Result) int {
+	switch {
+	case res.TimedOut:
+		return codeTimedOut
+	case res.Signal != 0:
+		return codeSignal + int(res.Signal)
+	}
+	return res.ExitCode
+}
+
+// codeOfError is the exit code for an error: nil is success.
+func codeOfError(err error) int {
+	var (
+		status  exitStatus
+		refused *backend.ExecError
+		stopped stoppedError
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	case errors.As(err, &stopped):
+		return codeSignal + int(stopped)
+	case errors.As(err, &refused) && refused.NotFound():
+		return codeNotFound
+	case errors.As(err, &refused):
+		return codeNotInvoke
+	}
+	return codeFailed
+}
+
+// stoppedError says that kavach itself was told by a signal to end.
+type stoppedError syscall.Signal
+
+func (e stoppedError) Error() string {
+	return "stopped by " + signalName(syscall.Signal(e))
+}

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/noop"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// job is what kavach run was asked to do.
+type job struct {
+	*runFlags
+	config kavach.Config
+	cmd    kavach.Cmd
+	notes  []string // for --verbose
+}
+
+// job makes of the flags a policy and a command.
+func (f *runFlags) job(args []string) (*job, error) {
+	j := &job{runFlags: f, cmd: kavach.Cmd{Args: args}}
+	if f.interactive && f.policy == "-" {
+		return nil, usagef("put the policy into a file", "--policy - and --interactive both read stdin")
+	}
+	if f.interactive {
+		j.cmd.Stdin = os.Stdin
+	}
+	name, err := backendName(f.backend)
+	if err != nil {
+		return nil, err
+	}
+	j.config.Backend = name
+	p, err := loadPolicy(f.policy)
+	if err != nil {
+		return nil, err
+	}
+	if j.cmd.Env, err = f.environment(); err != nil {
+		return nil, err
+	}
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyRequire, j.applyWorkdir} {
+		if err := apply(&p); err != nil {
+			return nil, err
+		}
+	}
+	j.config.Policy = p
+	return j, nil
+}
+
+// backendName checks --backend against the backends that there are.
+func backendName(name string) (string, error) {
+	known := backend.Names()
+	if name == "" || name == "auto" || slices.Contains(known, name) {
+		return name, nil
+	}
+	fix := "use auto, " + strings.Join(known, ", ")
+	if near := policy.Nearest(name, append([]string{"auto"}, known...)); near != "" {
+		fix = fmt.Sprintf("did you mean %q?", near)
+	}
+	return "", usagef(fix, "there is no backend %q", name)
+}
+
+// applyLimits puts --memory and its like over the limits of the policy.
+func (f *runFlags) applyLimits(p *policy.Policy) error {
+	r := &p.Resources
+	return errors.Join(
+		limit("--memory", f.memory, &r.Memory, policy.ParseBytes),
+		limit("--cpus", f.cpus, &r.CPUs, parseCPUs),
+		limit("--pids", f.pids, &r.PIDs, parsePIDs),
+		limit("--timeout", f.timeout, &r.Timeout, policy.ParseDuration),
+		limit("--output-limit", f.outputLimit, &r.Output, policy.ParseBytes),
+	)
+}
+
+// limit parses the value of a flag, if it was given. Zero would mean the
+// default, which nobody who writes 0 means.
+func limit[T int | float64 | policy.Bytes | policy.Duration](flag, text string, to *T, parse func(string) (T, error)) error {
+	if text == "" {
+		return nil
+	}
+	value, err := parse(text)
+	var field *policy.FieldError
+	switch {
+	case errors.As(err, &field):
+		return &policy.FieldError{Field: flag, Problem: field.Problem, Fix: field.Fix}
+	case err != nil:
+		return fmt.Errorf("%s: %w", flag, err)
+	case value == 0:
+		return &policy.FieldError{Field: flag, Problem: "0 is no limit", Fix: `write "unlimited" for no limit, or leave it out`}
+	}
+	*to = value
+	return nil
+}
+
+func parseCPUs(s string) (float64, error) {
+	if s == "unlimited" {
+		return policy.Unlimited, nil
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	if err != nil || n < 0 {
+		return 0, &policy.FieldError{Problem: fmt.Sprintf("%q is not a number of processors", s), Fix: `write a number, such as 1.5, or "unlimited"`}
+	}
+	return n, nil
+}
+
+func parsePIDs(s string) (int, error) {
+	if s == "unlimited" {
+		return policy.Unlimited, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, &policy.FieldError{Problem: fmt.Sprintf("%q is not a number of processes", s), Fix: `write a whole number, such as 64, or "unlimited"`}
+	}
+	return n, nil
+}
+
+func (f *runFlags) applyRoot(p *policy.Policy) error {
+	if f.rootfs != "" {
+		dir, err := hostPath("--rootfs", f.rootfs)
+		if err != nil {
+			return err
+		}
+		if st, err := os.Stat(dir); err == nil && !st.IsDir() {
+			return usagef("unpack the image, and give its directory", "--rootfs %s is not a directory", f.rootfs)
+		}
+		p.Filesystem.Root = dir
+	}
+	if f.writable {
+		p.Filesystem.Writable = true
+	}
+	if f.user != "" {
+		p.Process.User = f.user
+	}
+	return nil
+}
+
+// applyRequire sets what must hold, and what may be missing.
+func (f *runFlags) applyRequire(p *policy.Policy) error {
+	if f.minScoreSet {
+		p.Require.MinScore = f.minScore
+	}
+	for _, name := range f.bestEffort {
+		c := policy.Control(name)
+		if !c.Known() {
+			return unknownControl(name)
+		}
+		if !p.MayMiss(c) {
+			p.BestEffort = append(p.BestEffort, c)
+		}
+	}
+	return nil
+}
+
+func unknownControl(name string) error {
+	known := controlNames()
+	fix := "the controls are " + strings.Join(known, ", ")
+	if near := policy.Nearest(name, known); near != "" {
+		fix = fmt.Sprintf("did you mean %q?", near)
+	}
+	return usagef(fix, "--best-effort: there is no control %q", name)
+}
+
+// hostPath makes a path of the host absolute, and says when nothing is there.
+func hostPath(flag, path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", flag, path, err)
+	}
+	if _, err := os.Stat(abs); err != nil {
+		return "", usagef("check the path on the host", "%s %s: %v", flag, path, reason(err))
+	}
+	return abs, nil
+}
+
+// reason is err without the path and the operation, which the caller names.
+func reason(err error) error {
+	var inner *fs.PathError
+	if errors.As(err, &inner) {
+		return inner.Err
+	}
+	return err
+}
+
+// announce says before the command runs what must not be overlooked.
+func (j *job) announce(w io.Writer) {
+	if j.config.Backend == noop.Name {
+		fmt.Fprintln(w, "kavach: warning: backend noop isolates nothing; the score is 0")
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// applyVolumes adds what --volume names to what the policy shows.
+func (f *runFlags) applyVolumes(p *policy.Policy) error {
+	for _, v := range f.volumes {
+		m, err := parseVolume(v)
+		if err != nil {
+			return err
+		}
+		p.Filesystem.Mounts = append(withoutTarget(p.Filesystem.Mounts, m.Target), m)
+	}
+	return nil
+}
+
+// parseVolume reads SRC:DST[:ro].
+func parseVolume(v string) (policy.Mount, error) {
+	const form = "write SRC:DST or SRC:DST:ro"
+	parts := strings.Split(v, ":")
+	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+		return policy.Mount{}, usagef(form, "--volume %q: it is not SRC:DST[:ro]", v)
+	}
+	if len(parts) == 3 {
+		switch parts[2] {
+		case "ro":
+		case "rw":
+			return policy.Mount{}, usagef("leave out :rw; output can leave through stdout, and --writable gives the command a root of its own to write to",
+				"--volume %q: writable volumes are not there yet", v)
+		default:
+			return policy.Mount{}, usagef(form, "--volume %q: there is no option %q", v, parts[2])
+		}
+	}
+	if !filepath.IsAbs(parts[1]) {
+		return policy.Mount{}, usagef(`begin it with "/"`, "--volume %q: the path inside, %q, is not absolute", v, parts[1])
+	}
+	source, err := hostPath("--volume", parts[0])
+	if err != nil {
+		return policy.Mount{}, err
+	}
+	return policy.Mount{Source: source, Target: filepath.Clean(parts[1])}, nil
+}
+
+func withoutTarget(mounts []policy.Mount, target string) []policy.Mount {
+	return slices.DeleteFunc(slices.Clone(mounts), func(m policy.Mount) bool { return seenAt(m) == target })
+}
+
+func seenAt(m policy.Mount) string {
+	if m.Target != "" {
+		return m.Target
+	}
+	return m.Source
+}
+
+// systemDirs are visible in any case, where the root is the host's.
+var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+
+// applyWorkdir shows the current directory at its own path and starts there,
+// unless that would show a home, or what each sandbox has of its own.
+func (j *job) applyWorkdir(p *policy.Policy) error {
+	cwd, err := currentDir()
+	if err != nil {
+		return err
+	}
+	start := cwd
+	switch {
+	case under(cwd, "/proc", "/dev", "/sys"):
+		return usagef("change to another directory first", "the current directory %s cannot be shown in a sandbox, which has its own of it", cwd)
+	case p.Filesystem.Root == policy.RootHost && under(cwd, systemDirs...):
+	case keptBack(cwd), under(cwd, systemDirs...):
+		start = "/tmp"
+		if p.Filesystem.TmpSize == 0 {
+			start = "/"
+		}
+		j.notes = append(j.notes, fmt.Sprintf("the current directory %s is not shown, since all of it would be; --volume shows what is named", cwd))
+	default:
+		// First, so that what is mounted in it is mounted after it.
+		if !slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return under(cwd, seenAt(m)) }) {
+			p.Filesystem.Mounts = append([]policy.Mount{{Source: cwd}}, p.Filesystem.Mounts...)
+		}
+	}
+	if j.workdir != "" {
+		if !filepath.IsAbs(j.workdir) {
+			return usagef("give an absolute path", "--workdir %s is not absolute", j.workdir)
+		}
+		start = filepath.Clean(j.workdir)
+	}
+	if p.Process.Workdir == "" || j.workdir != "" {
+		p.Process.Workdir = start
+	}
+	return nil
+}
+
+// currentDir is the path of the current directory without symbolic links: the
+// one that it has whoever looks.
+func currentDir() (string, error) {
+	cwd, err := os.Getwd()
+	if err == nil {
+		cwd, err = filepath.EvalSymlinks(cwd)
+	}
+	if err != nil {
+		return "", usagef("change to a directory that exists", "the current directory is gone or cannot be read: %v", reason(err))
+	}
+	return cwd, nil
+}
+
+// keptBack reports whether dir is one that is shown only where it is named: a
+// home or what holds one; the host's /etc and /tmp, of which a sandbox has its
+// own; /run, where the sockets of services are.
+func keptBack(dir string) bool {
+	homes := []string{"/home", "/root"}
+	if home, err := filepath.EvalSymlinks(os.Getenv("HOME")); err == nil && filepath.IsAbs(home) {
+		homes = append(homes, home)
+	}
+	for _, home := range homes {
+		if under(home, dir) {
+			return true
+		}
+	}
+	return filepath.Dir(dir) == "/home" || dir == "/etc" || dir == "/tmp" || under(dir, "/run")
+}
+
+// under reports whether path is one of dirs, or below one.
+func under(path string, dirs ...string) bool {
+	return slices.ContainsFunc(dirs, func(dir string) bool {
+		return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+	})
+}

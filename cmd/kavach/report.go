@@ -1,0 +1,85 @@
+package main
+
+import (
+	"encoding/base64"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/score"
+)
+
+// outcome is how a command ended: the part that run --json and the exit event
+// of a session have in common. docs/commands.md says what is in it.
+type outcome struct {
+	ExitCode  int              `json:"exit_code"` // as kavach run exits
+	Signal    string           `json:"signal"`
+	TimedOut  bool             `json:"timed_out"`
+	OOMKilled bool             `json:"oom_killed"`
+	Truncated bool             `json:"truncated"`
+	Denials   []backend.Denial `json:"denials"`
+	Usage     usage            `json:"usage"`
+}
+
+type usage struct {
+	WallMS     int64 `json:"wall_ms"`
+	CPUMS      int64 `json:"cpu_ms"`
+	MemoryPeak int64 `json:"memory_peak_bytes"`
+	PIDsPeak   int   `json:"pids_peak"`
+}
+
+func newOutcome(res *kavach.Result, code int) outcome {
+	o := outcome{
+		ExitCode: code,
+		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
+		Denials: res.Denials,
+		Usage: usage{
+			WallMS: milliseconds(res.Usage.Wall), CPUMS: milliseconds(res.Usage.CPU),
+			MemoryPeak: res.Usage.MemoryPeak, PIDsPeak: res.Usage.PIDsPeak,
+		},
+	}
+	if res.Signal != 0 {
+		o.Signal = signalName(res.Signal)
+	}
+	if o.Denials == nil {
+		o.Denials = []backend.Denial{}
+	}
+	return o
+}
+
+// milliseconds rounds up, so that what took time is not 0.
+func milliseconds(d time.Duration) int64 {
+	return int64((d + time.Millisecond - 1) / time.Millisecond)
+}
+
+// report is what run --json prints.
+type report struct {
+	ID      string `json:"id"`
+	Backend string `json:"backend"`
+	outcome
+	Stdout       string      `json:"stdout"`
+	StdoutBinary bool        `json:"stdout_binary,omitempty"`
+	StdoutBase64 string      `json:"stdout_base64,omitempty"`
+	Stderr       string      `json:"stderr"`
+	StderrBinary bool        `json:"stderr_binary,omitempty"`
+	StderrBase64 string      `json:"stderr_base64,omitempty"`
+	Score        score.Score `json:"score"`
+}
+
+func newReport(sb *kavach.Sandbox, res *kavach.Result, code int) report {
+	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Score: sb.Score()}
+	r.Stdout, r.StdoutBase64, r.StdoutBinary = asText(res.Stdout)
+	r.Stderr, r.StderrBase64, r.StderrBinary = asText(res.Stderr)
+	return r
+}
+
+// asText makes of output what JSON can hold. Where that is not all of it, the
+// bytes are beside it.
+func asText(b []byte) (text, b64 string, binary bool) {
+	if utf8.Valid(b) {
+		return string(b), "", false
+	}
+	return strings.ToValidUTF8(string(b), "\ufffd"), base64.StdEncoding.EncodeToString(b), true
+}

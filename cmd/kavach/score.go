@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/all"
+	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/score"
+)
+
+// scored is what a policy gets on one backend.
+type scored struct {
+	Backend   string       `json:"backend"`
+	Available bool         `json:"available"`
+	Value     int          `json:"value"`
+	Tier      string       `json:"tier"`
+	Requested int          `json:"requested"`
+	Reason    string       `json:"reason"`
+	Fix       string       `json:"fix"`
+	Controls  []score.Line `json:"controls"`
+}
+
+// notBuilt is the reason for a backend that is to come.
+const notBuilt = "not built in this version"
+
+func scoreCommand() *cobra.Command {
+	var policyName, backendFlag string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "score [flags]",
+		Short: "say what a policy would get on each backend here, and why",
+		Long: `Make a sandbox with the policy on each backend, and show what was proven of it.
+
+Nothing is refused for what is missing: require.min_score does not count, and
+each control may be missing.`,
+		Args: exactly(0, 0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			return showScores(policyName, backendFlag, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&policyName, "policy", "basic", "`PRESET` or FILE, as for kavach run")
+	cmd.Flags().StringVar(&backendFlag, "backend", "", "one backend only, by `NAME`")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
+	complete(cmd, "policy", policy.PresetNames)
+	complete(cmd, "backend", backend.Names)
+	return cmd
+}
+
+func showScores(policyName, only string, asJSON bool) error {
+	p, err := loadPolicy(policyName)
+	if err != nil {
+		return err
+	}
+	only, err = backendName(only)
+	if err != nil {
+		return err
+	}
+	p.Require = policy.Require{}
+	p.BestEffort = policy.Controls()
+	stop := catch()
+	var list []scored
+	for _, name := range backend.Names() {
+		if only == "" || only == "auto" || only == name {
+			list = append(list, scoreOn(stop.ctx, name, p))
+		}
+	}
+	if stop.ctx.Err() != nil {
+		return stop.instead(stop.ctx.Err())
+	}
+	if asJSON {
+		return writeJSON(os.Stdout, list)
+	}
+	printScores(os.Stdout, newPaint(os.Stdout), list)
+	return nil
+}
+
+func scoreOn(ctx context.Context, name string, p policy.Policy) scored {
+	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
+	rt := &kavach.Runtime{Backends: all.All()}
+	if rt.Find(name) == nil {
+		return s
+	}
+	sb, err := rt.Create(ctx, kavach.Config{Policy: p, Backend: name})
+	if err == nil {
+		err = sb.Destroy(ctx)
+	}
+	if err != nil {
+		s.Reason, s.Fix = unavailable(err)
+		return s
+	}
+	proven := sb.Score()
+	s.Available, s.Reason, s.Controls = true, "", proven.Controls
+	s.Value, s.Tier, s.Requested = proven.Value, proven.Tier, proven.Requested
+	return s
+}
+
+// unavailable says why a backend cannot be used, and what to do.
+func unavailable(err error) (reason, fix string) {
+	var e *backend.UnavailableError
+	if errors.As(err, &e) {
+		return e.Reason, e.Fix
+	}
+	var what, todo []string
+	for _, p := range explain(err) {
+		what = append(what, p.what)
+		if p.fix != "" {
+			todo = append(todo, p.fix)
+		}
+	}
+	return strings.Join(what, "; "), strings.Join(todo, "; ")
+}
+
+func printScores(w io.Writer, out paint, list []scored) {
+	var missing []string
+	for _, s := range list {
+		switch {
+		case s.Reason == notBuilt:
+			missing = append(missing, s.Backend)
+		case !s.Available:
+			fmt.Fprintf(w, "%s  %s\n", out.bold(s.Backend), out.bad("not available: "+printable(s.Reason)))
+			printFix(w, s.Fix)
+		default:
+			fmt.Fprintf(w, "%s  %d (%s), %d was asked for\n", out.bold(s.Backend), s.Value, s.Tier, s.Requested)
+			printControls(w, out, s.Controls)
+		}
+		if s.Reason != notBuilt {
+			fmt.Fprintln(w)
+		}
+	}
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "%s: %s\n", strings.Join(missing, ", "), notBuilt)
+	}
+}
+
+func printControls(w io.Writer, out paint, lines []score.Line) {
+	for _, c := range lines {
+		row := fmt.Sprintf("  %-16s %2d/%-2d  %-10s  ", c.Name, c.Points, c.Of, c.State)
+		if c.Points < c.Of {
+			row = out.bad(row)
+		}
+		fmt.Fprintln(w, row+out.dim(printable(c.Proof)))
+	}
+}
+
+func printFix(w io.Writer, fix string) {
+	if fix != "" {
+		fmt.Fprintf(w, "  fix: %s\n", printable(fix))
+	}
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/policy/policyfile"
+	"github.com/kavach-dev/kavach/score"
+)
+
+// createParams are the params of create.
+type createParams struct {
+	Policy     json.RawMessage   `json:"policy"`  // the name of a preset, or a policy; absent: basic
+	Backend    string            `json:"backend"` // absent: auto
+	Mounts     []json.RawMessage `json:"mounts"`  // of mountParams
+	MinScore   *int              `json:"min_score"`
+	BestEffort []policy.Control  `json:"best_effort"`
+}
+
+type mountParams struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+}
+
+// created is the result of create.
+type created struct {
+	ID      string      `json:"id"`
+	Backend string      `json:"backend"`
+	Score   score.Score `json:"score"`
+}
+
+func (s *session) create(params createParams) (any, error) {
+	if s.sandbox != nil {
+		return nil, refusef(errExists, "the session has sandbox %s; start another kavach session for another sandbox", s.sandbox.ID())
+	}
+	p, err := inlinePolicy(params.Policy)
+	if err != nil {
+		return nil, err
+	}
+	for i, text := range params.Mounts {
+		var m mountParams
+		if err := decode(fmt.Sprintf("params.mounts[%d]", i), text, &m); err != nil {
+			return nil, err
+		}
+		p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount(m))
+	}
+	if params.MinScore != nil {
+		p.Require.MinScore = *params.MinScore
+	}
+	p.BestEffort = append(p.BestEffort, params.BestEffort...)
+	name, err := backendName(params.Backend)
+	if err != nil {
+		return nil, err
+	}
+	sb, err := s.runtime.Create(s.ctx, kavach.Config{Policy: p, Backend: name})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.sandbox = sb
+	s.mu.Unlock()
+	return created{ID: sb.ID(), Backend: sb.Backend(), Score: sb.Score()}, nil
+}
+
+// inlinePolicy reads a policy from a request: the name of a preset, or the
+// policy itself. Files are the client's to read.
+func inlinePolicy(text json.RawMessage) (policy.Policy, error) {
+	if len(text) == 0 || string(text) == "null" {
+		return policy.Preset("basic")
+	}
+	if text[0] == '{' {
+		return policyfile.Parse("policy", text)
+	}
+	var name string
+	if err := json.Unmarshal(text, &name); err != nil {
+		return policy.Policy{}, refusef(errParams, "params.policy: expected the name of a preset, or a policy as an object")
+	}
+	return policy.Preset(name)
+}
+
+// signalParams are the params of signal. Signal is a name or a number.
+type signalParams struct {
+	Exec   int             `json:"exec"`
+	Signal json.RawMessage `json:"signal"`
+}
+
+func (s *session) signal(params signalParams) (any, error) {
+	e, err := s.find(params.Exec)
+	if err != nil {
+		return nil, err
+	}
+	sig, err := signalParam(params.Signal)
+	if err != nil {
+		return nil, err
+	}
+	return empty{}, e.process.Signal(sig)
+}
+
+func signalParam(text json.RawMessage) (syscall.Signal, error) {
+	name := string(text)
+	if strings.HasPrefix(name, `"`) {
+		if err := json.Unmarshal(text, &name); err != nil {
+			return 0, refusef(errParams, "params.signal: %v", err)
+		}
+	} else if _, err := strconv.Atoi(name); err != nil {
+		return 0, refusef(errParams, "params.signal: expected the name or the number of a signal")
+	}
+	sig, ok := parseSignal(name)
+	if !ok {
+		return 0, refusef(errParams, "params.signal: there is no signal %s; use a name such as SIGTERM, or a number from 1 to 64", text)
+	}
+	return sig, nil
+}
+
+func (s *session) pause(empty) (any, error) {
+	if s.sandbox == nil {
+		return nil, noSandbox()
+	}
+	return empty{}, s.sandbox.Pause(s.ctx)
+}
+
+func (s *session) resume(empty) (any, error) {
+	if s.sandbox == nil {
+		return nil, noSandbox()
+	}
+	return empty{}, s.sandbox.Resume(s.ctx)
+}
+
+// destroy removes the sandbox. The exit events of all commands come before the
+// reply.
+func (s *session) destroy(empty) (any, error) {
+	if s.sandbox == nil {
+		return nil, noSandbox()
+	}
+	if err := s.sandbox.Destroy(s.ctx); err != nil {
+		return nil, fmt.Errorf("remove the sandbox: %w", err)
+	}
+	s.running.Wait()
+	return empty{}, nil
+}
+
+func noSandbox() error {
+	return refusef(errNoSandbox, "there is no sandbox yet; send create first")
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/kavach-dev/kavach"
+)
+
+// exitPatience is how long a command may take to end after a signal that it was
+// passed, before it is killed; secondSignal is within what time a second signal
+// means that nobody wants to wait. endPatience is how long the end of what was
+// cancelled may take, before the sandbox is removed all the same: longer than
+// package kavach takes to kill a command.
+const (
+	exitPatience = 5 * time.Second
+	secondSignal = time.Second
+	endPatience  = 4 * time.Second
+)
+
+// stopper turns the signals that end kavach into an orderly end: the command
+// gets them; when that does not help, ctx is cancelled, which kills it.
+type stopper struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	came   chan os.Signal
+
+	mu     sync.Mutex
+	target *kavach.Process // nil: no command is running
+}
+
+// catch catches what would end kavach. What was ignored when it started (nohup,
+// a job in the background of a script) stays ignored.
+func catch() *stopper {
+	s := &stopper{came: make(chan os.Signal, 8)}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.came, sig)
+		}
+	}
+	// A write to a closed pipe is to be an error (os/signal), and not the end
+	// of kavach, which has a sandbox to remove.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	go s.watch()
+	return s
+}
+
+func (s *stopper) watch() {
+	var (
+		last     time.Time
+		cause    stoppedError
+		patience <-chan time.Time
+	)
+	for {
+		select {
+		case sig := <-s.came:
+			cause = stoppedError(sig.(syscall.Signal))
+			if time.Since(last) < secondSignal || !s.pass(syscall.Signal(cause)) {
+				s.cancel(cause)
+				return
+			}
+			last, patience = time.Now(), time.After(exitPatience)
+		case <-patience:
+			s.cancel(cause)
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// pass passes a signal to the command. False: there is none.
+func (s *stopper) pass(sig syscall.Signal) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.target != nil && s.target.Signal(sig) == nil
+}
+
+// forward names the command that signals are passed to; nil: none.
+func (s *stopper) forward(p *kavach.Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.target = p
+}
+
+// instead is why kavach was stopped, or err where it was not.
+func (s *stopper) instead(err error) error {
+	var stopped stoppedError
+	if errors.As(context.Cause(s.ctx), &stopped) {
+		return stopped
+	}
+	return err
+}
+
+// output is what a command's live output is written through. A reader that goes
+// away ends the command as it would without kavach: by SIGPIPE.
+type output struct {
+	file *os.File
+	gone func()
+}
+
+func (o output) Write(p []byte) (int, error) {
+	n, err := o.file.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		o.gone()
+		return len(p), nil
+	}
+	return n, err
+}
+
+// outputs are stdout and stderr for a command.
+func (s *stopper) outputs() (stdout, stderr output) {
+	gone := sync.OnceFunc(func() { s.came <- syscall.SIGPIPE })
+	return output{os.Stdout, gone}, output{os.Stderr, gone}
+}
