@@ -84,10 +84,30 @@ func explainPath(p *policy.Policy, path, errno string) (backend.Denial, bool) {
 		return d, false
 	}
 	if errno == "ENOENT" {
+		if visible(p, path) {
+			return d, false // the name of the program that complains, as a rule
+		}
 		d.Hint = "it exists on the host and is not visible in the sandbox; --volume " + path + ":" + path + ":ro shows it"
 		return d, true
 	}
 	d.Rule = string(policy.NSUser)
 	d.Hint = "the sandbox's user may not do this to it on the host either; check its owner and mode, or show a copy with --volume"
 	return d, true
+}
+
+// visible reports whether the sandbox shows what the host has at path.
+func visible(p *policy.Policy, path string) bool {
+	var shown []string
+	if p.Filesystem.Root == policy.RootHost {
+		shown = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev", "/tmp"}
+	}
+	for _, m := range p.Filesystem.Mounts {
+		shown = append(shown, m.Source)
+	}
+	for _, dir := range shown {
+		if path == dir || strings.HasPrefix(path, dir+"/") && dir != "/tmp" {
+			return true
+		}
+	}
+	return false
 }

@@ -23,9 +23,11 @@ type many struct {
 type step struct {
 	Sandboxes int `json:"sandboxes"`
 
-	// Create and Exec are medians of those of this step.
+	// Create and Exec are medians of those of this step. Floor is that of a plain
+	// fork and exec after each of them: what else the machine was doing.
 	Create time.Duration `json:"create_median_ns"`
 	Exec   time.Duration `json:"exec_median_ns"`
+	Floor  time.Duration `json:"floor_median_ns"`
 
 	// Bytes for each sandbox: private memory of its guest, what this program
 	// holds for it, and what the kernel does.
@@ -45,6 +47,11 @@ func measureMany(n int) (m *many, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.end()) }()
+	s, err := newSpawner()
+	if err != nil {
+		return nil, err
+	}
+	defer s.null.Close()
 	if err := c.add(); err != nil { // the first pays for what the Runtime shares
 		return nil, err
 	}
@@ -54,8 +61,8 @@ func measureMany(n int) (m *many, err error) {
 	}
 	m = new(many)
 	for _, size := range slices.Compact([]int{max(n/4, 1), max(n/2, 1), n}) {
-		s := step{Sandboxes: size}
-		if err := s.grow(c, size); err != nil {
+		at := step{Sandboxes: size}
+		if err := at.grow(c, s.command(truePath)); err != nil {
 			return nil, fmt.Errorf("sandbox %d of %d: %w", len(c.members), n, err)
 		}
 		time.Sleep(settle)
@@ -63,10 +70,10 @@ func measureMany(n int) (m *many, err error) {
 		if err != nil {
 			return nil, err
 		}
-		s.Guest = now.guest / int64(size+1)
-		s.Host = (now.host - first.host) / int64(size)
-		s.Kernel = (now.kernel - first.kernel) / int64(size)
-		m.Steps = append(m.Steps, s)
+		at.Guest = now.guest / int64(size+1)
+		at.Host = (now.host - first.host) / int64(size)
+		at.Kernel = (now.kernel - first.kernel) / int64(size)
+		m.Steps = append(m.Steps, at)
 	}
 	var took []time.Duration
 	for _, sb := range c.members {
@@ -82,23 +89,22 @@ func measureMany(n int) (m *many, err error) {
 	return m, err
 }
 
-// grow makes sandboxes until there are size, beside the first, and runs one
-// program in each new one.
-func (s *step) grow(c *crowd, size int) error {
-	var create, exec []time.Duration
-	for len(c.members) < size+1 {
-		start := time.Now()
-		if err := c.add(); err != nil {
+// grow makes sandboxes until there are enough, beside the first, and runs one
+// program in each new one, and one outside.
+func (s *step) grow(c *crowd, outside func(*watch) error) error {
+	var create, exec, floor []time.Duration
+	for len(c.members) < s.Sandboxes+1 {
+		var w watch
+		err := errors.Join(
+			w.part("create", c.add),
+			w.part("exec", func() error { return runOnce(c.members[len(c.members)-1], truePath) }),
+			w.part("floor", func() error { return outside(new(watch)) }))
+		if err != nil {
 			return err
 		}
-		create = append(create, time.Since(start))
-		start = time.Now()
-		if err := runOnce(c.members[len(c.members)-1], truePath); err != nil {
-			return err
-		}
-		exec = append(exec, time.Since(start))
+		create, exec, floor = append(create, w.parts["create"]), append(exec, w.parts["exec"]), append(floor, w.parts["floor"])
 	}
-	s.Create, s.Exec = sum(create).Median, sum(exec).Median
+	s.Create, s.Exec, s.Floor = sum(create).Median, sum(exec).Median, sum(floor).Median
 	return nil
 }
 

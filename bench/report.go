@@ -185,10 +185,11 @@ func (m *memory) write(w io.Writer) {
 
 func (m *many) write(w io.Writer) {
 	fmt.Fprintln(w)
-	t := table{{"at once", "create", "exec true", "guest", "this program", "kernel"}}
+	t := table{{"at once", "create", "to floor", "exec true", "to floor", "floor", "guest", "this program", "kernel"}}
 	for _, s := range m.Steps {
 		t = append(t, []string{
-			fmt.Sprint(s.Sandboxes), ms(s.Create), ms(s.Exec), mb(s.Guest), mb(s.Host), mb(s.Kernel),
+			fmt.Sprint(s.Sandboxes), ms(s.Create), times(ratio(s.Create, s.Floor)), ms(s.Exec), times(ratio(s.Exec, s.Floor)),
+			ms(s.Floor), mb(s.Guest), mb(s.Host), mb(s.Kernel),
 		})
 	}
 	t.write(w)

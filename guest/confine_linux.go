@@ -114,6 +114,11 @@ func (g *guest) confineAll(c *Confine) error {
 		if err := noNewPrivs(); err != nil {
 			return fail("no_new_privs", "", err)
 		}
+		if len(c.Filter) == 0 { // a filter takes it to the other threads
+			if _, _, err := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != 0 {
+				return fail("no_new_privs", "all threads", err)
+			}
+		}
 	}
 	listener := -1
 	if len(c.Filter) > 0 {

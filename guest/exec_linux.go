@@ -33,6 +33,10 @@ type command struct {
 	// Until its execve has succeeded or failed, its end is only kept here.
 	launching bool
 	exited    *Exited
+
+	// condemned: it is being killed, and its end is told when all that it
+	// started is dead.
+	condemned bool
 }
 
 func newGuest(conn *Conn) *guest {
@@ -170,7 +174,7 @@ func (g *guest) launched(id uint32, executed bool) {
 		return
 	}
 	_ = g.conn.Send(&Started{ID: id}) // a host that is gone needs no answer
-	if cmd.exited != nil {
+	if cmd.exited != nil && !cmd.condemned {
 		g.report(cmd)
 	}
 }

@@ -58,10 +58,11 @@ func (g *guest) count(tid int, nr int64) {
 	defer g.mu.Unlock()
 	sid, err := unix.Getsid(tid)
 	cmd := g.byPID[sid]
-	if err != nil || cmd == nil || cmd.id == 0 {
-		cmd = g.owner(processes(), tid)
+	if err != nil || cmd == nil {
+		all, _ := processes()
+		cmd = g.owner(all, tid)
 	}
-	if cmd == nil || len(cmd.denials) >= maxDenials && cmd.denials[nr] == 0 {
+	if cmd == nil || cmd.id == 0 || len(cmd.denials) >= maxDenials && cmd.denials[nr] == 0 {
 		return
 	}
 	cmd.denials[nr]++

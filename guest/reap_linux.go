@@ -39,7 +39,7 @@ func (g *guest) ended(pid int, status unix.WaitStatus, usage *unix.Rusage) {
 		CPUMicros: (usage.Utime.Nano() + usage.Stime.Nano()) / int64(time.Microsecond),
 		MaxRSS:    usage.Maxrss * 1024,
 	}
-	if !cmd.launching {
+	if !cmd.launching && !cmd.condemned {
 		g.report(cmd)
 	}
 }
@@ -53,34 +53,91 @@ func (g *guest) signal(id uint32, sig unix.Signal) {
 	}
 }
 
-// killTree kills a command and all that it started, daemons included.
+// killTree kills a command and all that it started, daemons included. Its end is
+// told to the host when nothing of it is left; where that cannot be brought
+// about, it never is, and the host destroys the sandbox, which nothing outruns.
 //
-// Where it is the only command, that is everything but the guest, which one
-// call kills without a race. Else it is what was started after it and neither
-// descends from another command nor is in its session. A fork bomb among those
-// can outrun a few rounds; the sandbox as a whole cannot be outrun, and the host
-// destroys it when this does not help.
+// Where it is the only command, everything but the guest is killed, which one
+// call does without a race. Else it is what was started after it and neither
+// descends from another command nor is in its session. A process that forks on
+// and on is gone before it can be killed: where a few rounds have not done it,
+// everything is stopped for as long as one round takes.
 func (g *guest) killTree(id uint32) {
-	const rounds, pause = 100, 5 * time.Millisecond
-	for range rounds {
-		g.mu.Lock()
-		cmd := g.byID[id]
-		if cmd == nil {
-			g.mu.Unlock()
+	const rounds, still, pause = 100, 5, 5 * time.Millisecond
+	if os.Getpid() != 1 {
+		// Without a PID namespace, which tests leave out, everything would be
+		// the host.
+		g.signal(id, unix.SIGKILL)
+		return
+	}
+	cmd := g.condemn(id)
+	for round := range rounds {
+		if cmd == nil || g.killRound(cmd, round >= still) {
 			return
 		}
-		all := processes()
-		if len(g.byID) == 1 && all.noneBefore(cmd.started) {
-			_ = unix.Kill(-1, unix.SIGKILL)
-		} else {
-			for pid, p := range all {
-				if p.started >= cmd.started && !g.belongsToOther(all, pid, cmd) {
-					_ = unix.Kill(pid, unix.SIGKILL)
-				}
+		time.Sleep(pause)
+	}
+}
+
+// condemn finds a command that is to be killed. Nil: it has ended, or somebody
+// is at it already.
+func (g *guest) condemn(id uint32) *command {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	cmd := g.byID[id]
+	if cmd == nil || cmd.condemned {
+		return nil
+	}
+	cmd.condemned = true
+	return cmd
+}
+
+// killRound reports whether nothing of the command was left to kill.
+func (g *guest) killRound(cmd *command, still bool) (done bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	all, sure := processes()
+	alone := len(g.byID) == 1 && all.noneBefore(cmd.started)
+	if still && !alone {
+		defer standStill(all)()
+		all, _ = processes()
+		sure = true // what stands still is seen
+	}
+	left := 0
+	for pid, p := range all {
+		if p.dead() || p.started < cmd.started || g.belongsToOther(all, pid, cmd) {
+			continue
+		}
+		left++
+		if !alone {
+			_ = unix.Kill(pid, unix.SIGKILL) // ESRCH: it has just ended
+		}
+	}
+	if alone {
+		_ = unix.Kill(-1, unix.SIGKILL) // ESRCH: nobody is there
+	}
+	if left > 0 || !sure || cmd.exited == nil {
+		return false
+	}
+	cmd.condemned = false
+	if !cmd.launching {
+		g.report(cmd)
+	}
+	return true
+}
+
+// standStill stops every process of the sandbox, and returns what lets those go
+// on that were not stopped before. A signal to all is a signal to what is being
+// forked as well (fork(2) in kernel/fork.c: it is held back, and is the child's).
+func standStill(before table) (goOn func()) {
+	_ = unix.Kill(-1, unix.SIGSTOP) // ESRCH: nobody is there
+	return func() {
+		_ = unix.Kill(-1, unix.SIGCONT)
+		for pid, p := range before {
+			if now, ok := readStat(pid); ok && p.state == 'T' && now.started == p.started {
+				_ = unix.Kill(pid, unix.SIGSTOP)
 			}
 		}
-		g.mu.Unlock()
-		time.Sleep(pause)
 	}
 }
 
@@ -111,9 +168,15 @@ func (g *guest) owner(all table, pid int) *command {
 type table map[int]process
 
 type process struct {
+	state           byte
 	parent, session int
+	threads         int
 	started         uint64 // clock ticks since boot
 }
+
+// dead reports whether nothing of the process is left but its end. A leader that
+// has ended before its threads is a zombie, too, and is not dead.
+func (p process) dead() bool { return p.state == 'Z' && p.threads == 0 || p.state == 'X' }
 
 func (t table) noneBefore(started uint64) bool {
 	for _, p := range t {
@@ -124,25 +187,29 @@ func (t table) noneBefore(started uint64) bool {
 	return true
 }
 
-// processes reads the processes of the sandbox, but for the guest.
-func processes() table {
-	all := make(table)
+// processes reads the processes of the sandbox, but for the guest. It is sure of
+// them where each that was there still was when it was looked at.
+func processes() (all table, sure bool) {
+	all = make(table)
 	dir, err := os.Open("/proc")
 	if err != nil {
-		return all
+		return all, false
 	}
 	defer dir.Close()
-	names, _ := dir.Readdirnames(-1) // what was read is of use
+	names, err := dir.Readdirnames(-1)
+	sure = err == nil // what was read is of use in any case
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
-		if err != nil || pid == 1 {
+		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		if p, ok := readStat(pid); ok {
+		p, ok := readStat(pid)
+		if ok {
 			all[pid] = p
 		}
+		sure = sure && ok
 	}
-	return all
+	return all, sure
 }
 
 func startTime(pid int) uint64 {
@@ -158,12 +225,14 @@ func readStat(pid int) (p process, ok bool) {
 		return p, false
 	}
 	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-	const ppid, session, starttime = 4 - 3, 6 - 3, 22 - 3
+	const state, ppid, session, threads, starttime = 3 - 3, 4 - 3, 6 - 3, 20 - 3, 22 - 3
 	if len(fields) <= starttime {
 		return p, false
 	}
+	p.state = fields[state][0]
 	p.parent, _ = strconv.Atoi(string(fields[ppid]))
 	p.session, _ = strconv.Atoi(string(fields[session]))
+	p.threads, _ = strconv.Atoi(string(fields[threads]))
 	p.started, err = strconv.ParseUint(string(fields[starttime]), 10, 64)
 	return p, err == nil
 }

@@ -77,7 +77,6 @@ var kernelRows = append([]Row{
 	everyThread("NoNewPrivs", "1", []policy.Control{policy.NoNewPrivs}, loopback),
 	everyThread("NoNewPrivs", "1", []policy.Control{policy.NoNewPrivs}, func(p *policy.Policy) { p.Seccomp.Profile = policy.Off }),
 	everyThread("CapEff", "0000000000000000", []policy.Control{policy.CapsNone}, nil),
-	everyThread("CapBnd", "0000000000000000", []policy.Control{policy.CapsNone}, nil),
 }, refusedCalls()...)
 
 // refusedCalls are the calls of CONTAINMENT 45, and others that an attacker

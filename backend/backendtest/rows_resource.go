@@ -159,9 +159,10 @@ var resourceRows = []Row{
 		},
 	},
 
-	deadline("ignores every signal", "stubborn", nil),
-	deadline("stopped itself", "stopped", nil),
-	deadline("was frozen", "stubborn", func(e *Env) bool {
+	deadline("ignores every signal", "stubborn", 2*time.Second, nil),
+	deadline("stopped itself", "stopped", 2*time.Second, nil),
+	// What is frozen cannot die until its sandbox is thawed, to be destroyed.
+	deadline("was frozen", "stubborn", 5*time.Second, func(e *Env) bool {
 		if err := e.Sandbox.Pause(e.Context()); errors.Is(err, errors.ErrUnsupported) {
 			return false
 		} else if err != nil {
@@ -179,9 +180,13 @@ const floodSize = 256
 // memoryRow is a row of CONTAINMENT 51: much more than is allowed, by one kind
 // of memory.
 func memoryRow(kind, rootHeld string) Row {
-	const allowed, tried = 64 << 20, 256 // bytes; MiB
+	const allowed = 64 << 20
+	tried := 256 // MiB
+	if kind == "pipes" {
+		tried = 90 // what a user gets is bounded by descriptors then (pipe(7), pipe-user-pages-soft)
+	}
 	return Row{
-		Number: 51, Name: "memory: " + kind, Layers: limits, RootHeld: rootHeld,
+		Number: 51, Name: "memory: " + kind, Layers: limits, RootHeld: rootHeld, RootTwin: rootHeld != "",
 		Why: "whatever it is taken by, the kernel kills inside, not outside, and it is reported",
 		Policy: func(p *policy.Policy) {
 			p.Resources.Memory = allowed
@@ -191,8 +196,8 @@ func memoryRow(kind, rootHeld string) Row {
 			args := []string{"memory", kind, strconv.Itoa(tried)}
 			res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
 			through, seen := e.verdict(args, res)
-			if !through && os.Geteuid() == 0 && !res.OOMKilled {
-				return true, seen + ": it is not reported as OOM"
+			if twin := e.Policy.BestEffort != nil; !through && !twin && os.Geteuid() == 0 && !res.OOMKilled {
+				e.Errorf("it is not reported as OOM: %s", seen)
 			}
 			return through, fmt.Sprintf("%s (OOM: %t)", seen, res.OOMKilled)
 		},
@@ -262,8 +267,8 @@ func remaining(e *Env) int {
 // through where it is still there some time after its deadline. First, after it
 // has said that it is up, something is done to it; where that cannot be done
 // here, there is nothing to try.
-func deadline(what, attack string, first func(*Env) bool) Row {
-	const allowed, patience = 500 * time.Millisecond, 5 * time.Second
+func deadline(what, attack string, patience time.Duration, first func(*Env) bool) Row {
+	const allowed = 500 * time.Millisecond
 	return Row{
 		Number: 54, Name: "a command that " + what + " lives on after its deadline", Layers: none,
 		Why:    "a deadline needs nobody's cooperation, and takes daemons along",

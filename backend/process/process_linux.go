@@ -153,7 +153,7 @@ type instance struct {
 }
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
-	before := i.jail.Usage()
+	before := i.jail.OOMKills()
 	p, err := i.jail.Exec(ctx, cmd.Args, cmd.Env, cmd.Dir, [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr})
 	if err != nil {
 		var refused *backend.ExecError
@@ -199,7 +199,7 @@ func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx)
 type process struct {
 	*jail.Process
 	instance *instance
-	before   jail.Usage
+	before   int64 // OOM kills
 }
 
 // Wait waits for the command's end. The kernel counts an OOM kill before it
@@ -209,14 +209,15 @@ func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
 	if err != nil {
 		return backend.Exit{Code: -1}, err
 	}
-	status, after := unix.WaitStatus(e.Status), p.instance.jail.Usage()
+	status := unix.WaitStatus(e.Status)
+	memory, tasks := p.instance.jail.Peaks()
 	exit := backend.Exit{
-		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(after.PIDsPeak),
-		OOMKilled: after.OOMKills > p.before.OOMKills,
+		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(tasks),
+		OOMKilled: p.instance.jail.OOMKills() > p.before,
 		Denials:   denials(e.Denials, p.instance.policy.Seccomp.Profile),
 	}
-	if after.MemoryPeak > 0 {
-		exit.MemoryPeak = after.MemoryPeak
+	if memory > 0 {
+		exit.MemoryPeak = memory
 	}
 	if status.Signaled() {
 		exit.Signal = syscall.Signal(status.Signal())

@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/backend/process"
@@ -43,19 +41,16 @@ type machine struct {
 	GID      int    `json:"gid"`
 }
 
-func doctorCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "doctor",
-		Short: "try each backend and control here, and say how to fix what fails",
-		Long: `Make a sandbox on each backend with everything on, and show what was tried, what
+func doctorCommand() *command {
+	asJSON := false
+	return &command{
+		name: "doctor", args: "[flags]", short: "try each backend and control here, and say how to fix what fails",
+		long: `Make a sandbox on each backend with everything on, and show what was tried, what
 came of it, and what to do. Exits with 0 where the process backend is available,
 else with 1.`,
-		Args: exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error { return examine(asJSON) },
+		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print one JSON object") },
+		run:   func([]string) error { return examine(asJSON) },
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	return cmd
 }
 
 func examine(asJSON bool) error {

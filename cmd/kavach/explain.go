@@ -49,7 +49,7 @@ func explain(err error) []problem {
 		return []problem{explainScore(e)}
 	}
 	if inner := errors.Unwrap(err); inner != nil {
-		if several, ok := inner.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+		if several, ok := inner.(interface{ Unwrap() []error }); ok {
 			return explain(several.(error))
 		}
 	}

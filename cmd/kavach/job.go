@@ -13,6 +13,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -38,6 +39,9 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if name != "auto" && !slices.ContainsFunc(all.All(), func(b backend.Backend) bool { return b.Name() == name }) {
+		return nil, usagef("kavach doctor lists those that are", "backend %s is %s", name, notBuilt)
+	}
 	j.config.Backend = name
 	p, err := loadPolicy(f.policy)
 	if err != nil {
@@ -58,15 +62,20 @@ func (f *runFlags) job(args []string) (*job, error) {
 // backendName checks --backend against the backends that there are.
 func backendName(name string) (string, error) {
 	known := backend.Names()
-	if name == "" || name == "auto" || slices.Contains(known, name) {
+	if name == "" {
+		name = "auto"
+	}
+	if name == "auto" || slices.Contains(known, name) {
 		return name, nil
 	}
 	fix := "use auto, " + strings.Join(known, ", ")
-	if near := policy.Nearest(name, append([]string{"auto"}, known...)); near != "" {
+	if near := policy.Nearest(name, backendNames()); near != "" {
 		fix = fmt.Sprintf("did you mean %q?", near)
 	}
 	return "", usagef(fix, "there is no backend %q", name)
 }
+
+func backendNames() []string { return append([]string{"auto"}, backend.Names()...) }
 
 // applyLimits puts --memory and its like over the limits of the policy.
 func (f *runFlags) applyLimits(p *policy.Policy) error {
@@ -144,8 +153,12 @@ func (f *runFlags) applyRoot(p *policy.Policy) error {
 
 // applyRequire sets what must hold, and what may be missing.
 func (f *runFlags) applyRequire(p *policy.Policy) error {
-	if f.minScoreSet {
-		p.Require.MinScore = f.minScore
+	if f.minScore != "" {
+		n, err := strconv.Atoi(f.minScore)
+		if err != nil {
+			return &policy.FieldError{Field: "--min-score", Problem: fmt.Sprintf("%q is not a number", f.minScore), Fix: "write a score, such as 60"}
+		}
+		p.Require.MinScore = n
 	}
 	for _, name := range f.bestEffort {
 		c := policy.Control(name)

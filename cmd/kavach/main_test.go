@@ -60,6 +60,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("KAVACH", bin)
 			env.Setenv("HOME", home) // elsewhere: what holds home is not shown
 			return nil
 		},

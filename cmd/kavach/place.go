@@ -76,10 +76,7 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 		return usagef("change to another directory first", "the current directory %s cannot be shown in a sandbox, which has its own of it", cwd)
 	case p.Filesystem.Root == policy.RootHost && under(cwd, systemDirs...):
 	case keptBack(cwd), under(cwd, systemDirs...):
-		start = "/tmp"
-		if p.Filesystem.TmpSize == 0 {
-			start = "/"
-		}
+		start = "/tmp" // which is there, and empty, in each sandbox
 		j.notes = append(j.notes, fmt.Sprintf("the current directory %s is not shown, since all of it would be; --volume shows what is named", cwd))
 	default:
 		// First, so that what is mounted in it is mounted after it.

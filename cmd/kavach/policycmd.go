@@ -6,50 +6,31 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
 )
 
-func policyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "policy",
-		Short: "show and check policies",
-		Args:  cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(cmd, args)
-			}
-			return cmd.Help()
-		},
-	}
-	presets := cobra.FixedCompletions(policy.PresetNames(), cobra.ShellCompDirectiveDefault)
-	cmd.AddCommand(
-		&cobra.Command{
-			Use:               "show [PRESET|FILE]",
-			Short:             "print a policy as YAML; without a name, list the presets",
-			Args:              exactly(0, 1, ""),
-			ValidArgsFunction: presets,
-			RunE:              func(_ *cobra.Command, args []string) error { return showPolicy(args) },
-		},
-		&cobra.Command{
-			Use:   "validate FILE...",
-			Short: "check policy files, and say where each is wrong",
-			Args:  exactly(1, -1, "a file"),
-			RunE:  func(_ *cobra.Command, args []string) error { return validatePolicies(args) },
-		},
-		&cobra.Command{
-			Use:   "schema",
-			Short: "print the JSON Schema of policy files",
-			Args:  exactly(0, 0, ""),
-			RunE: func(*cobra.Command, []string) error {
-				_, err := os.Stdout.Write(policyfile.Schema())
-				return err
+func policyCommand() *command {
+	return &command{
+		name: "policy", short: "show and check policies",
+		sub: []*command{
+			{
+				name: "show", args: "[PRESET|FILE]", short: "print a policy as YAML; without a name, list the presets",
+				most: 1, values: policy.PresetNames, run: showPolicy,
+			},
+			{
+				name: "validate", args: "FILE...", short: "check policy files, and say where each is wrong",
+				least: 1, most: -1, needs: "a file", run: validatePolicies,
+			},
+			{
+				name: "schema", short: "print the JSON Schema of policy files",
+				run: func([]string) error {
+					_, err := os.Stdout.Write(policyfile.Schema())
+					return err
+				},
 			},
 		},
-	)
-	return cmd
+	}
 }
 
 func showPolicy(args []string) error {
@@ -92,7 +73,7 @@ func validatePolicies(files []string) error {
 }
 
 func printProblems(err error) {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of errors.Join itself
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, inner := range several.Unwrap() {
 			printProblems(inner)
 		}

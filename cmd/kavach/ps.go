@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"github.com/spf13/cobra"
 )
 
 // listed is a sandbox that is on record, for ps --json and clean --json.
@@ -19,13 +17,12 @@ type listed struct {
 	Created time.Time `json:"created"`
 }
 
-func psCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "ps",
-		Short: "list the sandboxes of this user",
-		Args:  exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
+func psCommand() *command {
+	asJSON := false
+	return &command{
+		name: "ps", args: "[flags]", short: "list the sandboxes of this user",
+		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print one JSON array") },
+		run: func([]string) error {
 			list, err := listSandboxes()
 			if asJSON {
 				return errors.Join(writeJSON(os.Stdout, list), err)
@@ -36,8 +33,6 @@ func psCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
-	return cmd
 }
 
 func printSandboxes(list []listed) {
@@ -49,15 +44,14 @@ func printSandboxes(list []listed) {
 	}
 }
 
-func cleanCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "clean",
-		Short: "remove what is left of sandboxes whose owner is gone",
-		Long: `Remove what is left of sandboxes whose owner was killed: processes, cgroups and
+func cleanCommand() *command {
+	asJSON := false
+	return &command{
+		name: "clean", args: "[flags]", short: "remove what is left of sandboxes whose owner is gone",
+		long: `Remove what is left of sandboxes whose owner was killed: processes, cgroups and
 records. Each start of a sandbox does this too.`,
-		Args: exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
+		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print what was removed as one JSON array") },
+		run: func([]string) error {
 			list, err := sweepSandboxes()
 			if asJSON {
 				return errors.Join(writeJSON(os.Stdout, list), err)
@@ -72,6 +66,4 @@ records. Each start of a sandbox does this too.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print what was removed as one JSON array")
-	return cmd
 }

@@ -7,10 +7,9 @@ import (
 	"os"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // runFlags are the flags of kavach run, as they were typed.
@@ -18,8 +17,7 @@ type runFlags struct {
 	interactive bool
 	backend     string
 	policy      string
-	minScore    int
-	minScoreSet bool
+	minScore    string
 	memory      string
 	cpus        string
 	pids        string
@@ -37,56 +35,48 @@ type runFlags struct {
 	verbose     bool
 }
 
-func runCommand() *cobra.Command {
-	f := new(runFlags)
-	cmd := &cobra.Command{
-		Use:   "run [flags] [--] COMMAND [ARG...]",
-		Short: "run a command in a sandbox of its own",
-		Long: `Run a command in a sandbox that is made for it and removed after it.
+func runCommand() *command {
+	f := &runFlags{backend: "auto", policy: "basic"}
+	return &command{
+		name: "run", args: "[flags] [--] COMMAND [ARG...]",
+		short: "run a command in a sandbox of its own",
+		long: `Run a command in a sandbox that is made for it and removed after it.
 
 The current directory is visible at its own path, read-only; nothing else of
 home is. There is no network, and nothing of the caller's environment.
 
 Exit codes:
 ` + exitCodeTable(),
-		Example: `  kavach run -- python3 program.py
+		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   echo data | kavach run -i -- wc -c`,
-		Args:              exactly(1, -1, "a command, such as: kavach run -- python3 -c 'print(6*7)'"),
-		ValidArgsFunction: cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f.minScoreSet = cmd.Flags().Changed("min-score")
-			return runSandboxed(f, args)
-		},
+		flags: f.register,
+		least: 1, most: -1, needs: "a command, such as: kavach run -- python3 -c 'print(6*7)'",
+		passes: true, // what follows the command is the command's
+		run:    func(args []string) error { return runSandboxed(f, args) },
 	}
-	f.register(cmd)
-	return cmd
 }
 
-func (f *runFlags) register(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SetInterspersed(false) // what follows the command is the command's
-	flags.SortFlags = false
-	flags.BoolVarP(&f.interactive, "interactive", "i", false, "connect stdin (else it is /dev/null)")
-	flags.StringVar(&f.backend, "backend", "auto", "where to run: auto, or one `NAME` that kavach doctor lists")
-	flags.StringVar(&f.policy, "policy", "basic", "`PRESET` (minimal, basic, strict), FILE with a / or . in its name, or - for stdin")
-	flags.IntVar(&f.minScore, "min-score", 0, "refuse to run with less proven than `N`, 0 to 100")
-	flags.StringVar(&f.memory, "memory", "", "memory of all processes together: `SIZE` such as 512m, or unlimited")
-	flags.StringVar(&f.cpus, "cpus", "", "processors' time: `N` such as 1.5, or unlimited")
-	flags.StringVar(&f.pids, "pids", "", "processes and threads at once: `N`, or unlimited")
-	flags.StringVar(&f.timeout, "timeout", "", "wall time: `DURATION` such as 30s, or unlimited")
-	flags.StringVar(&f.outputLimit, "output-limit", "", "bytes of stdout, and of stderr, that get through: `SIZE`, or unlimited")
-	flags.StringArrayVar(&f.env, "env", nil, "set a variable: `K=V`, or K to take its value from kavach's environment")
-	flags.StringArrayVar(&f.envFiles, "env-file", nil, "set the variables in `FILE`, a line each, as with docker")
-	flags.StringArrayVarP(&f.volumes, "volume", "v", nil, "show a file or directory, read-only: `SRC:DST[:ro]`")
-	flags.StringVarP(&f.workdir, "workdir", "w", "", "start in `DIR` inside")
-	flags.StringVar(&f.user, "user", "", "run as `UID[:GID]`, as seen inside")
-	flags.StringVar(&f.rootfs, "rootfs", "", "use `DIR` as the root directory, instead of the host's system directories")
-	flags.BoolVar(&f.writable, "writable", false, "let the command write to the root directory; it vanishes with the sandbox")
-	flags.StringArrayVar(&f.bestEffort, "best-effort", nil, "go on without `CONTROL` where this machine cannot enforce it")
-	flags.BoolVar(&f.json, "json", false, "print one JSON object instead of the output")
-	flags.BoolVar(&f.verbose, "verbose", false, "say on stderr what was enforced and used")
-	f.completions(cmd)
+func (f *runFlags) register(fs *flags) {
+	fs.Bool(&f.interactive, "interactive", "i", "connect stdin (else it is /dev/null)")
+	fs.Text(&f.backend, "backend", "", "NAME", "where to run: a backend that kavach doctor lists, or auto (default auto)", backendNames)
+	fs.Text(&f.policy, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic)", policy.PresetNames)
+	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
+	fs.Text(&f.memory, "memory", "", "SIZE", "memory of all processes together, such as 512m, or unlimited", nil)
+	fs.Text(&f.cpus, "cpus", "", "N", "processors' time, such as 1.5, or unlimited", nil)
+	fs.Text(&f.pids, "pids", "", "N", "processes and threads at once, or unlimited", nil)
+	fs.Text(&f.timeout, "timeout", "", "DURATION", "wall time, such as 30s, or unlimited", nil)
+	fs.Text(&f.outputLimit, "output-limit", "", "SIZE", "bytes of stdout, and of stderr, that get through, or unlimited", nil)
+	fs.Texts(&f.env, "env", "", "K=V", "set a variable; K alone takes its value from kavach's environment", nil)
+	fs.Texts(&f.envFiles, "env-file", "", "FILE", "set variables, one a line, as with docker", nil)
+	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:ro]", "show a file or directory, read-only", nil)
+	fs.Text(&f.workdir, "workdir", "w", "DIR", "start in this directory, inside", nil)
+	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
+	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
+	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
+	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it", controlNames)
+	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
+	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")
 }
 
 // runSandboxed is kavach run, when its flags are parsed.

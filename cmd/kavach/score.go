@@ -8,8 +8,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/backend/all"
@@ -32,27 +30,21 @@ type scored struct {
 // notBuilt is the reason for a backend that is to come.
 const notBuilt = "not built in this version"
 
-func scoreCommand() *cobra.Command {
-	var policyName, backendFlag string
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "score [flags]",
-		Short: "say what a policy would get on each backend here, and why",
-		Long: `Make a sandbox with the policy on each backend, and show what was proven of it.
+func scoreCommand() *command {
+	policyName, backendFlag, asJSON := "basic", "auto", false
+	return &command{
+		name: "score", args: "[flags]", short: "say what a policy would get on each backend here, and why",
+		long: `Make a sandbox with the policy on each backend, and show what was proven of it.
 
 Nothing is refused for what is missing: require.min_score does not count, and
 each control may be missing.`,
-		Args: exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
-			return showScores(policyName, backendFlag, asJSON)
+		flags: func(f *flags) {
+			f.Text(&policyName, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
+			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
+			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
+		run: func([]string) error { return showScores(policyName, backendFlag, asJSON) },
 	}
-	cmd.Flags().StringVar(&policyName, "policy", "basic", "`PRESET` or FILE, as for kavach run")
-	cmd.Flags().StringVar(&backendFlag, "backend", "", "one backend only, by `NAME`")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON array")
-	complete(cmd, "policy", policy.PresetNames)
-	complete(cmd, "backend", backend.Names)
-	return cmd
 }
 
 func showScores(policyName, only string, asJSON bool) error {
@@ -69,7 +61,7 @@ func showScores(policyName, only string, asJSON bool) error {
 	stop := catch()
 	var list []scored
 	for _, name := range backend.Names() {
-		if only == "" || only == "auto" || only == name {
+		if only == "auto" || only == name {
 			list = append(list, scoreOn(stop.ctx, name, p))
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/spf13/cobra"
-
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
 )
@@ -20,16 +18,14 @@ import (
 // maxLine is how long a request may be, in bytes without its newline.
 const maxLine = 8 << 20
 
-func sessionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "session",
-		Short: "drive one sandbox with JSON lines over stdin and stdout",
-		Long: `Read requests from stdin and write replies and events to stdout, one JSON object
+func sessionCommand() *command {
+	return &command{
+		name: "session", short: "drive one sandbox with JSON lines over stdin and stdout",
+		long: `Read requests from stdin and write replies and events to stdout, one JSON object
 a line, for programs in any language. The sandbox ends with stdin.
 
 docs/session.md describes each request, reply and event.`,
-		Args: exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
+		run: func([]string) error {
 			stop := catch()
 			s := newSession(stop.ctx, &kavach.Runtime{Backends: all.All()}, os.Stdout)
 			s.wire.gone = func(error) { stop.cancel(nil) }

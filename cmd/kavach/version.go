@@ -5,8 +5,6 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-
-	"github.com/spf13/cobra"
 )
 
 // build is what is known of this program, from what the Go tool left in it.
@@ -20,13 +18,12 @@ type build struct {
 	Arch     string `json:"arch"`
 }
 
-func versionCommand() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "version",
-		Short: "say which kavach this is",
-		Args:  exactly(0, 0, ""),
-		RunE: func(*cobra.Command, []string) error {
+func versionCommand() *command {
+	asJSON := false
+	return &command{
+		name: "version", args: "[flags]", short: "say which kavach this is",
+		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print one JSON object") },
+		run: func([]string) error {
 			b := thisBuild()
 			if asJSON {
 				return writeJSON(os.Stdout, b)
@@ -35,8 +32,6 @@ func versionCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
-	return cmd
 }
 
 func thisBuild() build {

@@ -10,18 +10,21 @@
 package cgroup
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/rawfile"
 )
 
 // Limits are what a group is bounded by. Negative: not at all.
@@ -46,16 +49,18 @@ type Group struct {
 	dirs map[string]string // controller → directory of kavach/ID
 }
 
-// Hierarchies finds where the version 1 controllers are mounted.
-func Hierarchies() (map[string]string, error) {
-	f, err := os.Open("/proc/self/mountinfo")
+// Hierarchies finds where the version 1 controllers are mounted. It looks once:
+// nobody moves them under a running system.
+var Hierarchies = sync.OnceValues(findHierarchies)
+
+func findHierarchies() (map[string]string, error) {
+	text, err := rawfile.Read("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	found := make(map[string]string)
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		before, after, _ := strings.Cut(lines.Text(), " - ")
+	for line := range strings.Lines(string(text)) {
+		before, after, _ := strings.Cut(line, " - ")
 		mount, super := strings.Fields(before), strings.Fields(after)
 		if len(mount) < 5 || len(super) < 3 || super[0] != "cgroup" {
 			continue
@@ -173,14 +178,7 @@ func Quota(cpus float64) int64 {
 }
 
 func (g *Group) write(controller, file string, value int64) error {
-	name := filepath.Join(g.dirs[controller], file)
-	// No O_CREAT: the kernel refuses it with an error that hides the cause.
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(strconv.FormatInt(value, 10))
-	return errors.Join(err, f.Close())
+	return rawfile.Write(filepath.Join(g.dirs[controller], file), strconv.FormatInt(value, 10))
 }
 
 // ErrNoLimit is returned by Read for a file that says "max".
@@ -188,7 +186,7 @@ var ErrNoLimit = errors.New("no limit is set")
 
 // Read returns a number from a file of the group.
 func (g *Group) Read(controller, file string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(g.dirs[controller], file))
+	b, err := rawfile.Read(filepath.Join(g.dirs[controller], file))
 	if err != nil {
 		return 0, err
 	}
@@ -205,7 +203,7 @@ func (g *Group) Path(controller string) string { return g.dirs[controller] }
 // OOMKills is how many processes the kernel has killed in the group for want of
 // memory.
 func (g *Group) OOMKills() int64 {
-	b, err := os.ReadFile(filepath.Join(g.dirs["memory"], "memory.oom_control"))
+	b, err := rawfile.Read(filepath.Join(g.dirs["memory"], "memory.oom_control"))
 	if err != nil {
 		return 0
 	}
@@ -246,10 +244,10 @@ func (g *Group) Freeze(frozen bool, deadline time.Time) error {
 	for {
 		// Written each time round: freezing can be held up by a task that is
 		// being forked, and starts over when asked again.
-		if err := os.WriteFile(name, []byte(want), 0); err != nil {
+		if err := rawfile.Write(name, want); err != nil {
 			return err
 		}
-		b, err := os.ReadFile(name)
+		b, err := rawfile.Read(name)
 		if err != nil {
 			return err
 		}
@@ -263,26 +261,28 @@ func (g *Group) Freeze(frozen bool, deadline time.Time) error {
 	}
 }
 
-// Remove removes the group. It may be called again.
+// Remove removes the group, which is thawed. It may be called again.
 func (g *Group) Remove() error {
-	var dirs []string
-	for _, dir := range g.dirs {
-		dirs = append(dirs, dir)
-	}
-	return RemoveDirs(dirs)
+	return Remove(slices.Collect(maps.Values(g.dirs)))
 }
 
-// RemoveDirs removes the directories of a group, thawed first: a frozen process
-// cannot die.
-func RemoveDirs(dirs []string) error {
+// Remove removes the directories of a group. Those that are gone are no error.
+func Remove(dirs []string) error {
 	var errs []error
 	for _, dir := range dirs {
-		state := filepath.Join(dir, "freezer.state")
-		if f, err := os.OpenFile(state, os.O_WRONLY, 0); err == nil {
-			_, err = f.WriteString("THAWED")
-			errs = append(errs, err, f.Close())
-		}
 		errs = append(errs, remove(dir))
+	}
+	return errors.Join(errs...)
+}
+
+// Thaw lets go on whatever is frozen in a group of which nothing is known.
+func Thaw(dirs []string) error {
+	var errs []error
+	for _, dir := range dirs {
+		err := rawfile.Write(filepath.Join(dir, "freezer.state"), "THAWED")
+		if !errors.Is(err, fs.ErrNotExist) { // another controller's, or gone
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/rawfile"
 )
 
 // Evidence is what was seen of the probe, which was started as a command is:
@@ -117,7 +118,7 @@ func (j *Jail) examine(p *probe) (err error) {
 	}
 	e.ABI, e.CgroupErr = guest.LandlockABI(), j.groupErr
 	read := func(name string) string {
-		b, readErr := readProc(fmt.Sprintf("/proc/%d/%s", e.PID, name))
+		b, readErr := rawfile.Read(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)
 		return string(b)
 	}
@@ -177,32 +178,6 @@ func inGroup(of, controller, dir string) bool {
 		}
 	}
 	return false
-}
-
-// readProc reads a file of procfs without what package os does for files that
-// one may have to wait for.
-func readProc(name string) ([]byte, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: name, Err: err}
-	}
-	defer unix.Close(fd)
-	b := make([]byte, 0, 8<<10)
-	for {
-		n, err := unix.Read(fd, b[len(b):cap(b)])
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			return nil, &os.PathError{Op: "read", Path: name, Err: err}
-		}
-		if b = b[:len(b)+n]; n == 0 {
-			return b, nil
-		}
-		if len(b) == cap(b) {
-			b = append(b, make([]byte, len(b))...)[:len(b)]
-		}
-	}
 }
 
 func names(dir string) ([]string, error) {

@@ -238,7 +238,7 @@ func (j *Jail) kill(ctx context.Context) error {
 	if err := j.process.kill(); err != nil {
 		return err
 	}
-	if j.group != nil {
+	if j.frozen.Load() {
 		deadline, _ := ctx.Deadline()
 		if err := j.group.Freeze(false, deadline); err != nil {
 			return err
@@ -261,25 +261,29 @@ func (j *Jail) freeze(frozen bool) error {
 	if j.group == nil {
 		return fmt.Errorf("pause needs the cgroup freezer (%w): %w", j.groupErr, errors.ErrUnsupported)
 	}
+	j.frozen.Store(true) // from the first attempt on, whatever comes of it
 	return j.group.Freeze(frozen, time.Now().Add(freezePatience))
 }
 
 // Evidence is what was seen when the jail was made, before any command ran.
 func (j *Jail) Evidence() Evidence { return j.evidence }
 
-// Usage is what the jail counts of its commands together.
-type Usage struct {
-	OOMKills   int64
-	MemoryPeak int64 // bytes; 0: not known
-	PIDsPeak   int64 // 0: not known
+// OOMKills is how many processes the kernel has killed in the jail for want of
+// memory. 0 where there is no cgroup to count them.
+func (j *Jail) OOMKills() int64 {
+	if j.group == nil {
+		return 0
+	}
+	return j.group.OOMKills()
 }
 
-// Usage reads the counters of the cgroup, and zeroes where there is none.
-func (j *Jail) Usage() Usage {
+// Peaks are the most memory, in bytes, and the most tasks that there were in the
+// jail at once. 0: not known.
+func (j *Jail) Peaks() (memory, tasks int64) {
 	if j.group == nil {
-		return Usage{}
+		return 0, 0
 	}
-	memory, _ := j.group.Read("memory", "memory.max_usage_in_bytes") // 0: not known
-	pids, _ := j.group.Read("pids", "pids.peak")                     // since Linux 6.10; 0: not known
-	return Usage{OOMKills: j.group.OOMKills(), MemoryPeak: memory, PIDsPeak: pids}
+	memory, _ = j.group.Read("memory", "memory.max_usage_in_bytes") // 0: not known
+	tasks, _ = j.group.Read("pids", "pids.peak")                    // since Linux 6.10; 0: not known
+	return memory, tasks
 }

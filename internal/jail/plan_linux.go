@@ -22,10 +22,9 @@ var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "
 // find libraries, certificates and the programs that distributions choose by
 // links. Nothing here is a secret or says who uses the machine.
 var etcShown = []string{
-	"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime",
+	"/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", "/etc/services",
 	"/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/pki/tls/certs", "/etc/pki/ca-trust/extracted",
-	"/etc/ca-certificates", "/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk",
-	"/etc/mime.types", "/etc/services", "/etc/protocols",
+	"/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk",
 }
 
 // Of /proc, what is hidden, and what can only be read.
@@ -36,7 +35,10 @@ var (
 		"/proc/latency_stats", "/proc/modules", "/proc/sched_debug", "/proc/scsi", "/proc/slabinfo",
 		"/proc/timer_list", "/proc/timer_stats", "/proc/vmallocinfo",
 	}
-	procReadonly = []string{"/proc/bus", "/proc/dynamic_debug", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+	procReadonly = []string{"/proc/sys", "/proc/sysrq-trigger"}
+	// These are root's to write, so only where root is mapped into the sandbox,
+	// which is in a container whose root made it, there is somebody who could.
+	procRoots = []string{"/proc/bus", "/proc/dynamic_debug", "/proc/fs", "/proc/irq"}
 )
 
 var devices = []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
@@ -98,7 +100,11 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 			}
 			ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 		}
-		for _, p := range procReadonly {
+		readonly := procReadonly
+		if as.uid == 0 || !c.with(policy.NSUser) {
+			readonly = slices.Concat(procReadonly, procRoots)
+		}
+		for _, p := range readonly {
 			ops = append(ops, guest.Op{Kind: guest.OpReadonly, Path: p})
 		}
 	}
@@ -285,11 +291,7 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	rules := []guest.LandlockRule{
 		{Path: "/", Rights: guest.LandlockList},
 		{Path: "/proc", Rights: guest.LandlockRead},
-		{Path: "/dev/pts", Rights: guest.LandlockDevice},
-		{Path: "/dev/ptmx", Rights: guest.LandlockDevice},
-	}
-	for _, d := range devices {
-		rules = append(rules, guest.LandlockRule{Path: d, Rights: guest.LandlockDevice})
+		{Path: "/dev", Rights: guest.LandlockDevice},
 	}
 	grant := func(rights uint64, paths ...string) {
 		for _, p := range paths {

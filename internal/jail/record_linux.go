@@ -128,6 +128,9 @@ func List() ([]Record, error) {
 
 // Sweep removes what is left of jails whose owner is gone, and returns them.
 func Sweep() ([]Record, error) {
+	if err := sweepDrafts(); err != nil {
+		return nil, err
+	}
 	var swept []Record
 	err := each(func(r *record) error {
 		if !r.Orphaned {
@@ -142,20 +145,44 @@ func Sweep() ([]Record, error) {
 	return swept, err
 }
 
-// sweepOnce sweeps when the first jail of this process is made.
-var sweepOnce = sync.OnceValue(func() error {
-	_, err := Sweep()
-	return err
-})
+// sweepOnce sweeps when the first jail of this process is made. What cannot be
+// removed is no reason not to make another; `kavach clean` says why it cannot.
+var sweepOnce = sync.OnceFunc(func() { _, _ = Sweep() })
 
 func (r *record) sweep() error {
+	// What is frozen cannot die, and the guest does not end before it has.
+	if err := cgroup.Thaw(r.Cgroups); err != nil {
+		return err
+	}
 	if err := killExactly(r.Guest, r.Started); err != nil {
 		return err
 	}
-	if err := cgroup.RemoveDirs(r.Cgroups); err != nil {
+	if err := cgroup.Remove(r.Cgroups); err != nil {
 		return err
 	}
 	return r.remove()
+}
+
+// sweepDrafts removes records that never got their name, as their owner was
+// killed just then: nothing else was made yet. One that is younger than any
+// owner takes to name it may be somebody's.
+func sweepDrafts() error {
+	const age = time.Minute
+	dir, err := StateDir()
+	if err != nil {
+		return err
+	}
+	drafts, err := filepath.Glob(filepath.Join(dir, ".*"))
+	if err != nil {
+		return err
+	}
+	for _, name := range drafts {
+		info, err := os.Lstat(name)
+		if err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > age {
+			os.Remove(name)
+		}
+	}
+	return nil
 }
 
 // each calls do with every record, locked where its owner is gone.

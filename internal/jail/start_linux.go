@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -30,7 +31,8 @@ type Jail struct {
 	process  *child
 	conn     *guest.Conn
 	evidence Evidence
-	said     *tail // what the guest wrote to its stderr
+	said     *tail       // what the guest wrote to its stderr
+	frozen   atomic.Bool // it was paused at some time
 
 	close  sync.Mutex // held by the one Close that works; guards closed
 	closed bool
@@ -46,9 +48,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	if !cfg.with(policy.NSUser) && !(cfg.with(policy.NSMount) && cfg.with(policy.NSUts)) {
 		return nil, errors.New("the guest would pivot and rename the host itself")
 	}
-	if err := sweepOnce(); err != nil {
-		return nil, err
-	}
+	sweepOnce()
 	j := &Jail{cfg: cfg, ids: hostIDs(cfg.ID, cfg.UID, cfg.GID), running: make(map[uint32]*Process)}
 	defer func() {
 		if err != nil {
@@ -60,13 +60,11 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	spawned := make(chan error, 1)
 	go func() { spawned <- j.spawn() }()
 	err = j.putOnRecord()
-	if err := errors.Join(err, <-spawned); err != nil {
+	ops, sources, planErr := plan(&j.cfg, j.ids)
+	if err := errors.Join(err, planErr, <-spawned); err != nil {
 		return nil, err
 	}
-	if err := j.recordGuest(); err != nil {
-		return nil, err
-	}
-	if err := j.setUp(ctx); err != nil {
+	if err := j.setUp(ctx, ops, sources); err != nil {
 		return nil, err
 	}
 	go j.read()
@@ -230,14 +228,10 @@ func (e *NamespaceError) Unwrap() error { return e.Err }
 const bootPatience = 30 * time.Second
 
 // setUp sends the set-up, looks at the probe, and waits for Ready.
-func (j *Jail) setUp(ctx context.Context) error {
+func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = j.process.kill() })() // ends the wait for an answer
-	ops, sources, err := plan(&j.cfg, j.ids)
-	if err != nil {
-		return err
-	}
 	if j.evidence.HostFile, err = hostCanary(&j.cfg, j.record.path); err != nil {
 		return err
 	}
@@ -279,6 +273,9 @@ func (j *Jail) setUp(ctx context.Context) error {
 		return j.guestDied("send the set-up", err)
 	}
 	probe.sent(j.evidence.HostFile)
+	if err := j.recordGuest(); err != nil { // while the guest is at it
+		return err
+	}
 	if err := j.examine(probe); err != nil {
 		return j.answer(err)
 	}
@@ -357,7 +354,10 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	}
 	limits := []guest.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: files},
-		{Resource: unix.RLIMIT_CORE, Value: 0}, // a core may be handed to a program of the host
+		// A core may be handed to a program of the host, which runs as root: 0
+		// does not prevent that, 1 does (core(5), do_coredump), and is too small
+		// for a file.
+		{Resource: unix.RLIMIT_CORE, Value: 1},
 	}
 	if !j.cfg.with(policy.Limits) {
 		return limits

@@ -9,12 +9,15 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // fileAttempts are CONTAINMENT 1 to 16.
 var fileAttempts = map[string]func(args []string) (string, error){
+	"wait-and-read": waitAndRead,
+	"lease":         lease,
 	"write":         write,
 	"open-write":    openWrite,
 	"rewrite":       rewrite,
@@ -43,6 +46,29 @@ func write(args []string) (string, error) {
 	defer f.Close()
 	_, err = f.WriteString(args[1])
 	return "wrote " + args[0], err
+}
+
+// wait-and-read PATH TEXT says that it is there, and tries to read a file for a
+// while.
+func waitAndRead(args []string) (seen string, err error) {
+	fmt.Println("here")
+	for range 100 {
+		if seen, err = read(args); err == nil {
+			return seen, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return seen, err
+}
+
+// lease PATH takes a lease on a file, so that who opens it for writing waits.
+func lease(args []string) (string, error) {
+	fd, err := unix.Open(args[0], unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "open", err
+	}
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
+	return "lease", err
 }
 
 // open-write PATH opens a file for writing, and writes nothing.

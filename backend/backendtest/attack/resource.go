@@ -237,6 +237,11 @@ func inChildren(size int) error {
 			return err
 		}
 	}
+	// All at once: that each had its part for a while is not enough.
+	var status unix.WaitStatus
+	if pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil); pid != 0 || err != nil {
+		return fmt.Errorf("a child died meanwhile (%v)", status.Signal())
+	}
 	return nil
 }
 

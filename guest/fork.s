@@ -1,1 +1,0 @@
-// Functions without a body (see fork_linux.go) need an assembly file beside them.
