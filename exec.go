@@ -3,6 +3,7 @@ package kavach
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"syscall"
 	"time"
@@ -130,13 +131,32 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
 	}
 	p.started = time.Now()
-	p.process, err = s.instance.Start(ctx, inner)
+	p.process, err = p.begin(ctx, inner)
 	p.streams.started()
 	if err != nil {
 		p.streams.abandon()
+		if errors.Is(err, backend.ErrDestroyed) {
+			_ = s.become("stop", Stopped) // from Destroyed it cannot, and need not
+		}
 		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
 	}
 	return p, nil
+}
+
+// begin starts the command in its place. One that does not even say whether it
+// did, long after the command should have ended, is destroyed.
+func (p *Process) begin(ctx context.Context, inner backend.Cmd) (backend.Process, error) {
+	patience := ctx
+	if p.timeout > 0 {
+		var cancel context.CancelFunc
+		patience, cancel = context.WithDeadline(ctx, p.started.Add(p.timeout+killGrace))
+		defer cancel()
+	}
+	started, err := p.sandbox.instance.Start(patience, inner)
+	if err != nil && patience.Err() != nil && ctx.Err() == nil {
+		err = errors.Join(fmt.Errorf("sandbox %s does not answer: %w", p.sandbox.id, err), p.sandbox.Destroy(ctx))
+	}
+	return started, err
 }
 
 // failed closes the record of a command that never ran.

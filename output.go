@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
@@ -39,6 +40,7 @@ type output struct {
 	// Written by the reader, read after wg.
 	tail      []byte
 	truncated bool
+	held      bool // something had it open still, when the wait for it was over
 	failed    error
 	digest    *digester
 }
@@ -144,6 +146,11 @@ func (st *streams) abandon() {
 		}
 	}
 	st.wg.Wait()
+	for _, o := range st.out {
+		if o != nil && o.sink != nil {
+			_ = o.sink.Close() // nothing was written to it
+		}
+	}
 }
 
 // read moves one stream. It reads on when the limit is reached, or when nobody
@@ -153,10 +160,41 @@ func (o *output) read() {
 	for {
 		n, err := o.pipe.Read(buf)
 		o.take(buf[:n])
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			o.held = !o.drain(buf)
+		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// drain takes what is in the pipe when it is waited for no more, which the
+// command may have written before it ended, while the caller was slow to take
+// what came before. It reports whether that was all there ever will be.
+func (o *output) drain(buf []byte) (all bool) {
+	const most = 1 << 20                    // bytes in a pipe of an ordinary user (pipe(7), pipe-max-size)
+	_ = o.pipe.SetReadDeadline(time.Time{}) // nothing is waited for below
+	raw, err := o.pipe.SyscallConn()
+	for taken := 0; err == nil && taken < most; {
+		var n int
+		var readErr error
+		err = raw.Read(func(fd uintptr) bool {
+			n, readErr = syscall.Read(int(fd), buf)
+			return true
+		})
+		switch {
+		case readErr == syscall.EINTR:
+		case readErr != nil:
+			return false
+		case n == 0:
+			return true
+		default:
+			o.take(buf[:n])
+			taken += n
+		}
+	}
+	return false
 }
 
 func (o *output) take(p []byte) {
@@ -184,21 +222,19 @@ func (st *streams) finish() released {
 	}
 	done := make(chan struct{})
 	go func() { st.wg.Wait(); close(done) }()
-	held := false
 	select {
 	case <-done:
 	case <-time.After(drainGrace):
-		held = true
 		for _, o := range st.out {
 			_ = o.pipe.SetReadDeadline(time.Now())
 		}
 		<-done
 	}
-	r := released{truncated: held}
+	var r released
 	for _, o := range st.out {
 		o.pipe.Close()
 		r.err = errors.Join(r.err, o.failed, o.sink.Close())
-		r.truncated = r.truncated || o.truncated
+		r.truncated = r.truncated || o.truncated || o.held
 		if d := o.digest.sum(o.stream.Name); d.Bytes > 0 {
 			r.digests = append(r.digests, d)
 		}

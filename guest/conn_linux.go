@@ -72,7 +72,16 @@ func (c *Conn) write(b, oob []byte) (n int, err error) {
 			}
 		}
 	})
-	return n, errors.Join(err, ctlErr)
+	return n, errors.Join(err, closed(ctlErr))
+}
+
+// closed says of an error of a RawConn, which is waited on without a deadline,
+// what it means: the poller's own says so to package os only.
+func closed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", os.ErrClosed, err)
 }
 
 // Receive reads a frame, with its descriptors, which are the caller's to close.
@@ -143,7 +152,7 @@ func (c *Conn) read(b, oob []byte) (n, oobn, flags int, err error) {
 			}
 		}
 	})
-	return n, oobn, flags, errors.Join(err, ctlErr)
+	return n, oobn, flags, errors.Join(err, closed(ctlErr))
 }
 
 func rights(oob []byte) (fds []int, err error) {

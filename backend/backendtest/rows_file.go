@@ -140,17 +140,28 @@ var movedRows = []Row{
 			if err != nil {
 				e.Fatal(err)
 			}
-			if _, err := r.Read(make([]byte, 1)); err != nil {
-				e.Fatal(err)
+			type ending struct {
+				res *kavach.Result
+				err error
+			}
+			ended := make(chan ending, 1)
+			go func() {
+				res, err := p.Wait(e.Context())
+				w.Close() // or the read below waits for one that never said a word
+				ended <- ending{res, err}
+			}()
+			if _, err := r.Read(make([]byte, 1)); err == nil {
+				err = os.Rename(inside, outside)
+				if err != nil {
+					e.Error(err)
+				}
 			}
 			go io.Copy(io.Discard, r)
-			if err := os.Rename(inside, outside); err != nil {
-				e.Fatal(err)
+			end := <-ended
+			if end.err != nil {
+				e.Fatal(end.err)
 			}
-			res, err := p.Wait(e.Context())
-			if err != nil {
-				e.Fatal(err)
-			}
+			res := end.res
 			return e.verdict(args, res)
 		},
 	},

@@ -402,7 +402,7 @@ func treeRow(what, how string, args ...string) Row {
 		Why: "a command and all that it started end at its deadline, and no other command of the sandbox does",
 		Attempt: func(e *Env) (bool, string) {
 			program := filepath.Join(e.Dir, "attack")
-			other, err := e.Sandbox.Start(e.Context(), kavach.Cmd{Args: []string{program, "sleep", "4"}})
+			other, err := e.Sandbox.Start(e.Context(), kavach.Cmd{Args: []string{program, "spawn", "3"}})
 			if err != nil {
 				e.Fatal(err)
 			}
@@ -425,7 +425,7 @@ func treeRow(what, how string, args ...string) Row {
 			}
 			end, err := other.Wait(e.Context())
 			if err != nil || end.ExitCode != 0 {
-				return true, fmt.Sprintf("%s; the other was killed as well: %+v %v", seen, end, err)
+				return true, fmt.Sprintf("%s; the other was disturbed: %+v %v", seen, end, err)
 			}
 			return false, seen
 		},
@@ -507,6 +507,13 @@ var environmentRows = []Row{
 			e.Setenv("KAVACH_TEST_CANARY", e.SecretText)
 			return e.attackAnother("env", e.SecretText)
 		},
+	},
+	{
+		Number: 27, Name: "have a program of the host look at a core dump",
+		Why:     "where core_pattern names a program, it runs as root on the host, with what the command had in memory for its input",
+		Layers:  []policy.Control{policy.RootPivoted},
+		NoTwin:  "it would take a change of the host's core_pattern; a limit of 1 is what the kernel itself prevents it by (core(5))",
+		Attempt: func(e *Env) (bool, string) { return e.Attack("core") },
 	},
 	{
 		Number: 27, Name: "inherit LD_PRELOAD", Why: "a library of the caller's choice would be in each command",

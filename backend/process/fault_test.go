@@ -1,3 +1,5 @@
+//go:build linux
+
 package process
 
 import (
@@ -497,6 +499,21 @@ func TestGuestKilled(t *testing.T) {
 	}
 	if left := append(leftovers(sb.ID()), fmt.Sprint(alive(all))); len(left) > 1 || left[0] != "[]" {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A guest that dies while nothing runs is noticed by the next command.
+func TestGuestKilledIdle(t *testing.T) {
+	sb := newSandbox(t)
+	r, _ := recordOf(t, sb.ID())
+	if err := unix.Kill(r.Guest, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sb.Run(t.Context(), kavach.Cmd{Args: []string{"/bin/true"}}); !errors.Is(err, backend.ErrDestroyed) {
+		t.Errorf("run: %v, want %v", err, backend.ErrDestroyed)
+	}
+	if sb.State() != kavach.Stopped {
+		t.Errorf("the state is %s", sb.State())
 	}
 }
 

@@ -19,6 +19,7 @@ type Process struct {
 	jail    *Jail
 	id      uint32
 	started chan error    // gets one answer: nil, or why it was refused
+	began   bool          // it was answered; used by read alone
 	done    chan struct{} // closed at its end
 	exit    Exit          // set before done is closed
 	err     error         // set before done is closed: the jail ended first
@@ -48,12 +49,17 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	if err := j.conn.Send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
+	if err := j.send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
 		j.unregister(p.id)
+		gone := errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)
 		if errors.Is(err, unix.E2BIG) {
 			return nil, &backend.ExecError{Path: args[0], Step: "arguments", Errno: unix.E2BIG}
 		}
-		return nil, j.guestDied("start a command", err)
+		err = j.guestDied("start a command", err)
+		if gone {
+			err = fmt.Errorf("%w (%w)", backend.ErrDestroyed, err)
+		}
+		return nil, err
 	}
 	select {
 	case err := <-p.started:
@@ -69,6 +75,17 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 		_ = p.Kill()
 		return nil, ctx.Err()
 	}
+}
+
+// sendPatience is how long a guest, which does little else than to read, may
+// leave a frame unread.
+const sendPatience = 5 * time.Second
+
+// send sends a frame. A guest that does not take it is of no use, and its end is
+// what ends the wait for it.
+func (j *Jail) send(f guest.Frame, fds ...int) error {
+	defer time.AfterFunc(sendPatience, func() { _ = j.process.kill() }).Stop()
+	return j.conn.Send(f, fds...)
 }
 
 func (j *Jail) register(p *Process) error {
@@ -102,11 +119,11 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	if sig < 1 || sig > 64 {
 		return fmt.Errorf("signal %d: %w", sig, unix.EINVAL)
 	}
-	return p.jail.conn.Send(&guest.Signal{ID: p.id, Signal: uint32(sig)})
+	return p.jail.send(&guest.Signal{ID: p.id, Signal: uint32(sig)})
 }
 
 // Kill kills the command and all that it started.
-func (p *Process) Kill() error { return p.jail.conn.Send(&guest.Kill{ID: p.id}) }
+func (p *Process) Kill() error { return p.jail.send(&guest.Kill{ID: p.id}) }
 
 // Wait waits for the command's end.
 func (p *Process) Wait(ctx context.Context) (Exit, error) {
@@ -149,16 +166,28 @@ func (j *Jail) handle(frame guest.Frame) error {
 	switch f := frame.(type) {
 	case *guest.Started:
 		if p := j.find(f.ID); p != nil {
+			if p.began {
+				return fmt.Errorf("the guest started command %d twice", f.ID)
+			}
+			p.began = true
 			p.answer(nil)
 		}
 	case *guest.Refused:
-		if p := j.unregister(f.ID); p != nil {
-			p.err = &backend.ExecError{Step: f.Step, Errno: syscall.Errno(f.Errno)}
+		if p := j.find(f.ID); p != nil {
+			if p.began {
+				return fmt.Errorf("the guest refused command %d, which it had started", f.ID)
+			}
+			j.unregister(f.ID)
+			p.err = &backend.ExecError{Step: printable(f.Step), Errno: syscall.Errno(f.Errno)}
 			p.answer(p.err)
 			close(p.done)
 		}
 	case *guest.Exited:
-		if p := j.unregister(f.ID); p != nil {
+		if p := j.find(f.ID); p != nil {
+			if !p.began {
+				return fmt.Errorf("the guest ended command %d, which it had not started", f.ID)
+			}
+			j.unregister(f.ID)
 			p.exit = Exit{Status: f.Status, CPU: time.Duration(max(f.CPUMicros, 0)) * time.Microsecond, MaxRSS: max(f.MaxRSS, 0)}
 			for _, d := range f.Denials {
 				if p.exit.Denials == nil {

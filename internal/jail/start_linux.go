@@ -378,8 +378,12 @@ func (j *Jail) answer(problem error) error {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
+	if len(fds) > 0 {
+		return errors.New("wait for the guest: it sent descriptors")
+	}
 	switch f := frame.(type) {
 	case *guest.Failed:
+		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
 		return fmt.Errorf("set up the sandbox: %w", f)
 	case *guest.Ready:
 		return problem

@@ -2,8 +2,10 @@ package jail
 
 import (
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 )
 
 // tail keeps the end of what the guest writes to its stderr, which is nothing
@@ -41,6 +43,20 @@ func newTail() (*tail, *os.File, error) {
 	return t, w, nil
 }
 
+// printable is what can be shown of text from inside, which may end on a
+// terminal: no control characters, and not much of it.
+func printable(text string) string {
+	if len(text) > tailSize {
+		text = text[:tailSize]
+	}
+	return strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
 // String waits a moment for the guest's end and returns what it said.
 func (t *tail) String() string {
 	select {
@@ -49,5 +65,5 @@ func (t *tail) String() string {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.text)
+	return printable(string(t.text))
 }

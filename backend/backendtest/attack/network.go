@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -81,7 +83,7 @@ func dialFast(args []string) (string, error) {
 	}
 	buf := make([]byte, 4)
 	if k, err := unix.Read(fd, buf); err != nil || k == 0 {
-		return "read", fmt.Errorf("no answer (%d bytes, %v)", k, err)
+		return "read", errors.Join(err, errors.New("no answer"))
 	}
 	return "TCP Fast Open to " + args[0] + " answers", nil
 }

@@ -28,6 +28,8 @@ var processAttempts = map[string]func(args []string) (string, error){
 	"each-thread": eachThread,
 	"fork-on":     forkOn,
 	"linger":      linger,
+	"spawn":       spawn,
+	"core":        core,
 	"hop":         hop,
 	"traceme":     traceme,
 	"namespace":   namespace,
@@ -307,6 +309,32 @@ func sleep(args []string) (string, error) {
 	}
 	time.Sleep(time.Duration(seconds) * time.Second)
 	return "slept", nil
+}
+
+// spawn SECONDS starts one program after another, and fails where one does.
+func spawn(args []string) (string, error) {
+	seconds, err := strconv.Atoi(args[0])
+	if err != nil {
+		return "", err
+	}
+	for end := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(end); {
+		if err := exec.Command("/proc/self/exe", "sleep", "0").Run(); err != nil {
+			return "spawn", err
+		}
+	}
+	return "spawned", nil
+}
+
+// core looks whether a core dump would be handed to a program of the host.
+func core([]string) (string, error) {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil {
+		return "getrlimit", err
+	}
+	if limit.Cur == 1 {
+		return "", errors.New("the limit is 1, with which the kernel does not")
+	}
+	return fmt.Sprintf("the limit is %d", limit.Cur), nil
 }
 
 // hop MARK SECONDS SESSION leaves a process that lives on in its child, and that

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -23,6 +25,16 @@ func number(s string) int {
 	return n
 }
 
+// idle does nothing until it is killed. It is for a child that was forked without
+// the Go runtime, whose threads it does not have.
+//
+//go:nosplit
+func idle() {
+	for {
+		_, _, _ = unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
+	}
+}
+
 // forkIdle makes a child that does nothing until it is killed.
 func forkIdle() (int, error) {
 	pid, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
@@ -30,9 +42,7 @@ func forkIdle() (int, error) {
 		return 0, errno
 	}
 	if pid == 0 {
-		for {
-			unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
-		}
+		idle()
 	}
 	return int(pid), nil
 }
@@ -62,9 +72,7 @@ func threadBomb(args []string) (string, error) {
 			return fmt.Sprintf("task number %d of %d", i+1, n), errno
 		}
 		if pid == 0 {
-			for {
-				unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
-			}
+			idle()
 		}
 	}
 	return fmt.Sprintf("%d tasks", n), nil
@@ -84,7 +92,7 @@ func bomb(args []string) (string, error) {
 	for {
 		if count.Add(1) > most {
 			count.Add(-1)
-			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			_, _, _ = unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			continue
 		}
 		_, _, errno := unix.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
@@ -224,10 +232,8 @@ func inChildren(size int) error {
 			for at := 0; at < len(b); at += page {
 				b[at] = 1
 			}
-			unix.RawSyscall(unix.SYS_WRITE, uintptr(done[1]), uintptr(unsafe.Pointer(&b[0])), 1)
-			for {
-				unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
-			}
+			_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(done[1]), uintptr(unsafe.Pointer(&b[0])), 1)
+			idle()
 		}
 		unix.Close(done[1])
 		if n, err := unix.Read(done[0], make([]byte, 1)); n != 1 || err != nil {
@@ -297,10 +303,8 @@ func stubborn([]string) (string, error) {
 		broken(errno)
 	}
 	if pid == 0 {
-		unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
-		for {
-			unix.RawSyscall(unix.SYS_PPOLL, 0, 0, 0)
-		}
+		_, _, _ = unix.RawSyscall(unix.SYS_SETSID, 0, 0, 0)
+		idle()
 	}
 	fmt.Println("ready")
 	time.Sleep(time.Hour)

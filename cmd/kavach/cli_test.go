@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	tests := []struct {
+		passes  bool
+		args    string // words
+		want    string // bool, text, texts and arguments
+		problem string
+		why     string
+	}{
+		{false, "", "false - [] []", "", "nothing"},
+		{false, "--on --text x --many a --many b arg", "true x [a b] [arg]", "", "each kind"},
+		{false, "-o -t x -m=a", "true x [a] []", "", "short, and with ="},
+		{false, "--on=false --text=", "false  [] []", "", "a value that is empty or false"},
+		{false, "a --on b --text x", "true x [] [a b]", "", "flags among the arguments"},
+		{false, "a -- --on", "false - [] [a --on]", "", "-- ends the flags"},
+		{false, "-- --on -- b", "false - [] [--on -- b]", "", "the first -- only"},
+		{false, "- --on", "true - [] [-]", "", "- is an argument"},
+		{true, "--on a --on --text", "true - [] [a --on --text]", "", "what follows the command is its own"},
+		{true, "--on -- --text", "true - [] [--text]", "", "so is what follows --"},
+		{true, "a -- b", "false - [] [a -- b]", "", "and the -- that follows it"},
+		{false, "--onn", "", "unknown flag --onn; did you mean --on?", "a typo"},
+		{false, "a --txt=1", "", "unknown flag --txt=1; did you mean --text?", "a typo, with a value"},
+		{false, "--xyzzy", "", "unknown flag --xyzzy; see kavach x --help", "nothing is near"},
+		{false, "--on --text", "", "flag --text needs a value; write --text T", "no value"},
+		{false, "-t", "", "flag --text needs a value; write --text T", "no value for a short one"},
+		{false, "--on=perhaps", "", `invalid boolean value "perhaps" for -on: parse error; see kavach x --help`, "no boolean"},
+		{false, "-it", "", "unknown flag -it; there are no terminals in sandboxes yet; -i alone connects stdin", "as docker has it"},
+	}
+	for _, tt := range tests {
+		on, text, many := false, "-", []string(nil)
+		c := &command{name: "x", passes: tt.passes, flags: func(f *flags) {
+			f.Bool(&on, "on", "o", "")
+			f.Text(&text, "text", "t", "T", "", nil)
+			f.Texts(&many, "many", "m", "M", "", nil)
+		}}
+		rest, err := c.parse("kavach x", strings.Fields(tt.args))
+		var usage *usageError
+		if errors.As(err, &usage) || tt.problem != "" {
+			if err == nil || err.Error() != tt.problem {
+				t.Errorf("%s: %q: error %v, want %s", tt.why, tt.args, err, tt.problem)
+			}
+			continue
+		}
+		got := strings.Join([]string{map[bool]string{true: "true", false: "false"}[on], text, bracketed(many), bracketed(rest)}, " ")
+		if err != nil || got != tt.want {
+			t.Errorf("%s: %q: got %s, %v, want %s", tt.why, tt.args, got, err, tt.want)
+		}
+	}
+}
+
+func bracketed(list []string) string { return "[" + strings.Join(list, " ") + "]" }
+
+// With cgo a program cannot be its own guest, and whoever has a C compiler has
+// cgo on: nothing that is linked into kavach may use it.
+func TestNothingUsesCgo(t *testing.T) {
+	if _, err := exec.LookPath("go"); err != nil {
+		return // where there is no go, somebody ran this where there is
+	}
+	cmd := exec.Command("go", "list", "-deps", ".")
+	cmd.Dir = source(t, "cmd/kavach")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	deps := strings.Fields(string(out))
+	for _, p := range []string{"runtime/cgo", "net", "os/user", "net/http", "text/template"} {
+		if slices.Contains(deps, p) {
+			t.Errorf("kavach links %s", p)
+		}
+	}
+}
