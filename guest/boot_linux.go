@@ -28,6 +28,12 @@ func run() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
+	// Commands inherit it, and the filter lets nobody change it. A core may be
+	// handed to a program of the host, which runs as root: 0 does not prevent
+	// that, 1 does (core(5), do_coredump), and is too small for a file.
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
+		return fmt.Errorf("limit of cores: %w", err)
+	}
 	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
 		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
 			return fmt.Errorf("close descriptors: %w", err)

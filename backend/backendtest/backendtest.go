@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package backendtest is the one table of what must hold on every backend.
 //
 // A row is an attempt to get out, or a fault, with the layers that it tests. It

@@ -2,7 +2,8 @@
 //
 //	import _ "github.com/kavach-dev/kavach/guest/self"
 //
-// Its initialisation runs before that of most other packages, and takes over
+// The program must be built without cgo (CGO_ENABLED=0); one that is built with
+// it uses kavach from PATH as the guest instead. Its initialisation runs before that of most other packages, and takes over
 // when the program was started as the guest. What this package does not protect:
 // a program that imports it has the guest's code in it, and nothing more.
 package self
@@ -17,5 +18,5 @@ func init() {
 	if len(os.Args) > 0 && os.Args[0] == guest.Name {
 		guest.Main()
 	}
-	guest.Self = true
+	guest.Self = usable
 }

@@ -130,5 +130,6 @@ func FindGuest(named string, self bool) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("no guest program: install kavach into PATH, set process.Backend.Guest to its path, "+
-		"or import %s to let this program be its own guest", "github.com/kavach-dev/kavach/guest/self")
+		"or let this program be its own guest: import %s and build it without cgo (CGO_ENABLED=0)",
+		"github.com/kavach-dev/kavach/guest/self")
 }

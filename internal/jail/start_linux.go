@@ -354,10 +354,6 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	}
 	limits := []guest.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: files},
-		// A core may be handed to a program of the host, which runs as root: 0
-		// does not prevent that, 1 does (core(5), do_coredump), and is too small
-		// for a file.
-		{Resource: unix.RLIMIT_CORE, Value: 1},
 	}
 	if !j.cfg.with(policy.Limits) {
 		return limits

@@ -126,14 +126,28 @@ var (
 	flags3NoOOB = rule{{{arg: 3, mask: msgOOB, values: []uint64{0}}}}
 )
 
+// rlimitCore is fixed: the guest sets it to 1, which alone keeps the kernel from
+// handing a core to the program that core_pattern names, as root on the host;
+// with 0 it does (core(5)).
+const rlimitCore = 4
+
 // prlimitOwn allows to read any limit (prlimit64(2): new_limit, a pointer, is
 // NULL), and to set one's own: the guest has set hard limits, which only go
 // down. Pid 0 is the caller; others, among them the guest, which has the same
 // uid, are not the caller's to set.
 var prlimitOwn = rule{
 	{{arg: 2, mask: whole, values: []uint64{0}}},
-	{{arg: 0, mask: low, values: []uint64{0}}},
+	{
+		{arg: 0, mask: low, values: []uint64{0}},
+		{arg: 1, mask: low, not: true, values: []uint64{rlimitCore}},
+	},
 }
+
+var setrlimitOwn = rule{{{arg: 0, mask: low, not: true, values: []uint64{rlimitCore}}}}
+
+// fcntlNoLease refuses F_SETLEASE (fcntl(2)): a lease on a file of the host that
+// is mounted read-only holds up those who write to it there, again and again.
+var fcntlNoLease = rule{{{arg: 1, mask: low, not: true, values: []uint64{1024}}}}
 
 // mknod(2), mknodat(2) (linux/stat.h): mode is an umode_t of 16 bits.
 const (

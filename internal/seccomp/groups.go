@@ -30,7 +30,7 @@ var allowed = [...]group{
 	{in: commands, why: "descriptors and their data", calls: `
 		read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2
 		open openat openat2 creat close close_range lseek
-		dup dup2 dup3 fcntl flock pipe pipe2 memfd_create eventfd eventfd2
+		dup dup2 dup3 flock pipe pipe2 memfd_create eventfd eventfd2
 		truncate ftruncate fallocate fsync fdatasync sync_file_range
 		fadvise64 readahead sendfile copy_file_range`},
 
@@ -109,7 +109,8 @@ var allowed = [...]group{
 	{in: inStrict, why: "nor filters, nor core scheduling", calls: `prctl`, when: prctlStrict},
 
 	{in: commands, why: "limits of the caller, not of the guest", calls: `prlimit64`, when: prlimitOwn},
-	{in: commands, why: "limits of the caller", calls: `setrlimit`},
+	{in: commands, why: "limits of the caller, but for cores", calls: `setrlimit`, when: setrlimitOwn},
+	{in: commands, why: "nobody is held up by a lease", calls: `fcntl`, when: fcntlNoLease},
 
 	{in: commands, why: "pipes and sockets, no devices", calls: `mknod`, when: mode1NoDevice},
 	{in: commands, why: "pipes and sockets, no devices", calls: `mknodat`, when: mode2NoDevice},

@@ -134,13 +134,13 @@ var attempts = map[string]func() error{
 	},
 	"limits": func() error {
 		var l unix.Rlimit
-		if err := unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, nil, &l); err != nil {
+		if err := unix.Prlimit(os.Getppid(), unix.RLIMIT_NPROC, nil, &l); err != nil {
 			return fmt.Errorf("query: %w", err)
 		}
-		if err := unix.Prlimit(0, unix.RLIMIT_CORE, &l, nil); err != nil {
+		if err := unix.Prlimit(0, unix.RLIMIT_NPROC, &l, nil); err != nil {
 			return fmt.Errorf("one's own: %w", err)
 		}
-		return unix.Prlimit(os.Getppid(), unix.RLIMIT_CORE, &l, nil)
+		return unix.Prlimit(os.Getppid(), unix.RLIMIT_NPROC, &l, nil)
 	},
 	"mknod": func() error {
 		dir, err := os.MkdirTemp("", "seccomp")

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Attack tries what the code in a sandbox must not be able to do. The
 // conformance rows of package backendtest run it inside sandboxes that they made
 // for it; run anywhere else, it refuses.

@@ -1,0 +1,6 @@
+//go:build !linux
+
+// Attack exists on Linux only.
+package main
+
+func main() {}

@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package self
+
+const usable = true
