@@ -63,8 +63,8 @@ func bracketed(list []string) string { return "[" + strings.Join(list, " ") + "]
 // With cgo a program cannot be its own guest, and whoever has a C compiler has
 // cgo on: nothing that is linked into kavach may use it.
 func TestNothingUsesCgo(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		return // where there is no go, somebody ran this where there is
+	if os.Getenv("KAVACH_SOURCE") != "" {
+		return // the sources are elsewhere, and were looked at there
 	}
 	cmd := exec.Command("go", "list", "-deps", ".")
 	cmd.Dir = source(t, "cmd/kavach")

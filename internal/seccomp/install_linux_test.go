@@ -240,6 +240,9 @@ func TestKernelRefuses(t *testing.T) {
 				cmd.Env = append(cmd.Env, envDo+"="+row.do)
 				out, err := cmd.CombinedOutput()
 				if filter == "none" {
+					if os.Geteuid() != 0 && (row.do == "unshare" || row.do == "raw") {
+						return // without a filter, an ordinary user is refused for being one
+					}
 					if err != nil && (row.otherwise == "" || !strings.Contains(string(out), row.otherwise)) {
 						t.Fatalf("fails without a filter: %v\n%s", err, out)
 					}
