@@ -33,7 +33,7 @@ lint:
 	cd tools && $(GO) build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	cd tools && $(GO) build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	bin/golangci-lint run ./...
-	bin/govulncheck ./...
+	@sh .ci/vuln
 
 fuzz:
 	@sh .ci/fuzz $(FUZZTIME)

@@ -149,7 +149,7 @@ func TestSendEndsByClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-ended:
+	case <-ended: //nolint:errcheck // whatever it was
 	case <-time.After(5 * time.Second):
 		t.Fatal("Send still waits after Close")
 	}

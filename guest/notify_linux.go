@@ -26,7 +26,7 @@ type seccompResp struct {
 
 // ioctl requests: _IOWR('!', 0 and 1, …) of the structures above.
 const (
-	ioctlNotifRecv = 3<<30 | unsafe.Sizeof(seccompNotif{})<<16 | '!'<<8 | 0
+	ioctlNotifRecv = 3<<30 | unsafe.Sizeof(seccompNotif{})<<16 | '!'<<8
 	ioctlNotifSend = 3<<30 | unsafe.Sizeof(seccompResp{})<<16 | '!'<<8 | 1
 )
 

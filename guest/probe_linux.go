@@ -69,8 +69,8 @@ func newProbeSpec(hostFile string) (*probeSpec, error) {
 	fd, err := unix.Open(CanaryPath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		unix.Close(fd)
-	} else if e, ok := err.(syscall.Errno); ok {
-		p.report[TryControl] = uint32(e)
+	} else {
+		p.report[TryControl] = errnoOf(err)
 	}
 	return p, nil
 }

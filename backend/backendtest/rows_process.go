@@ -392,7 +392,7 @@ func tracedOnHost(e *Env) (bool, string) {
 	if _, err := unix.Wait4(tid, &status, unix.WALL, nil); err != nil {
 		e.Fatalf("wait for thread %d: %v", tid, err)
 	}
-	<-done
+	<-done //nolint:errcheck // whatever it was
 	return true, "the wait hangs until thread " + strconv.Itoa(tid) + " is waited for"
 }
 

@@ -23,7 +23,7 @@ import (
 )
 
 // Probe makes a sandbox with every control and says what was proven of it.
-func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
+func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 	p, err := policy.Preset("strict")
 	if err != nil {
 		return backend.Info{}, err
@@ -34,7 +34,7 @@ func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
 	if err != nil {
 		return backend.Info{}, err
 	}
-	defer instance.Destroy(context.WithoutCancel(ctx))
+	defer func() { err = errors.Join(err, instance.Destroy(context.WithoutCancel(ctx))) }()
 	proofs, err := instance.Proofs(ctx)
 	if err != nil {
 		return backend.Info{}, err
