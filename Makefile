@@ -36,7 +36,7 @@ lint:
 	@sh .ci/vuln
 
 fuzz:
-	@sh .ci/fuzz $(FUZZTIME)
+	@bash .ci/fuzz $(FUZZTIME)
 
 bench: test-programs build
 	$(GO) run ./bench $(BENCH)
