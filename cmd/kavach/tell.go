@@ -19,6 +19,10 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 	out := newPaint(w)
 	if j.verbose {
 		j.summary(w, out, sb, res)
+	} else if codeOf(res) != 0 && !j.json {
+		for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
+			fmt.Fprintln(w, out.dim("kavach: "+hit))
+		}
 	}
 	if j.verbose || (codeOf(res) != 0 && !j.json) {
 		tellDenials(w, out, res.Denials)
@@ -53,6 +57,15 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	s := sb.Score()
 	fmt.Fprintf(w, "%s %s on %s, score %s\n", out.dim("kavach   "),
 		out.bold(ending(res)), sb.Backend(), scoreText(out, s))
+	var proven []string
+	for _, c := range s.Controls {
+		if c.Points == c.Of {
+			proven = append(proven, string(c.Name))
+		}
+	}
+	if len(proven) > 0 {
+		line("proven", strings.Join(proven, " ")+" (kavach score shows what was seen)")
+	}
 	for _, c := range short(s, sb.Policy()) {
 		line("", fmt.Sprintf("%-14s %d/%d %s: %s", c.Name, c.Points, c.Of, c.State, c.Proof))
 	}

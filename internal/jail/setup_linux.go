@@ -1,0 +1,194 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// bootPatience is how long a guest may take to be ready. It takes milliseconds;
+// on a machine that is out of memory it can take seconds.
+const bootPatience = 30 * time.Second
+
+// setUp sends the set-up, looks at the probe, and waits for Ready.
+func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = j.process.kill() })() // ends the wait for an answer
+	if j.evidence.HostFile, err = hostCanary(&j.cfg, j.record.path); err != nil {
+		return err
+	}
+	var fds []int
+	defer func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	}()
+	if j.ids.root {
+		if fds, err = j.openTrees(sources); err != nil {
+			return err
+		}
+	}
+	setup := &guest.Setup{
+		Hostname: hostname,
+		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
+		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
+		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+	}
+	if j.group != nil {
+		tasks, err := j.group.Tasks()
+		if err != nil {
+			return err
+		}
+		for _, f := range tasks {
+			defer f.Close()
+			fds = append(fds, dup(f))
+		}
+		setup.Tasks = uint32(len(tasks))
+	}
+	probe, err := newProbe()
+	if err != nil {
+		return err
+	}
+	defer probe.close()
+	if err := j.conn.Send(setup, append(fds, probe.inside, probe.inside)...); err != nil {
+		return j.guestDied("send the set-up", err)
+	}
+	probe.sent(j.evidence.HostFile)
+	if err := j.recordGuest(); err != nil { // while the guest is at it
+		return err
+	}
+	if err := j.examine(probe); err != nil {
+		return j.answer(err)
+	}
+	probe.close()
+	return j.answer(nil)
+}
+
+func dup(f *os.File) int {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1 // the frame that passes it is refused with EBADF
+	}
+	return fd
+}
+
+// openTrees opens what the caller named as this user, root, who may reach what
+// the guest cannot, and maps the owner: what belongs to the caller on the host
+// belongs to the command inside, and stays read-only.
+func (j *Jail) openTrees(sources []source) (fds []int, err error) {
+	userns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", j.process.pid))
+	if err != nil {
+		return nil, err
+	}
+	defer userns.Close()
+	for _, s := range sources {
+		fd, err := guest.CloneTree(s.path, s.dev, s.ino, false)
+		if err != nil {
+			return fds, fmt.Errorf("mount %s: %w", s.path, err)
+		}
+		fds = append(fds, fd)
+		if !j.cfg.with(policy.NSUser) {
+			continue
+		}
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+			&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Fd())})
+		// A file system that cannot be mapped (overlayfs, FUSE) shows what it
+		// shows to any other user: less, never more.
+		if err != nil && err != unix.EINVAL {
+			return fds, fmt.Errorf("mount %s: map the owner: %w", s.path, err)
+		}
+	}
+	return fds, nil
+}
+
+func (j *Jail) confine() guest.Confine {
+	c := guest.Confine{
+		NoUserNS: j.cfg.with(policy.NSUser) && j.cfg.with(policy.SeccompOn),
+		DropCaps: j.cfg.with(policy.CapsNone), NoNewPrivs: j.cfg.with(policy.NoNewPrivs),
+		CloseFDs: j.cfg.with(policy.FDsClean),
+		Landlock: j.cfg.Landlock && j.cfg.with(policy.LandlockOn), LandlockNet: !j.cfg.Loopback,
+	}
+	if c.Landlock {
+		c.LandlockRule = landlockRules(&j.cfg)
+	}
+	if j.cfg.with(policy.SeccompOn) {
+		c.Filter = j.cfg.Filter
+	}
+	return c
+}
+
+// openFiles is the limit of open descriptors of each command: enough for
+// servers, far from what would hurt the host.
+const openFiles = 16384
+
+// guestTasks is how many threads the guest may have, which count as processes
+// of the user that it shares with its commands.
+const guestTasks = 24
+
+// rlimits bound each single command; together they are bounded by the cgroup,
+// where there is one.
+func (j *Jail) rlimits() []guest.Rlimit {
+	files := uint64(openFiles)
+	var now unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &now); err == nil {
+		files = min(files, now.Max) // more is not ours to give
+	}
+	limits := []guest.Rlimit{
+		{Resource: unix.RLIMIT_NOFILE, Value: files},
+	}
+	if !j.cfg.with(policy.Limits) {
+		return limits
+	}
+	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
+		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + guestTasks)})
+	}
+	if j.group == nil && j.cfg.Memory >= 0 {
+		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_DATA, Value: uint64(j.cfg.Memory)})
+	}
+	return limits
+}
+
+// answer reads the guest's word on its set-up. Problem is what went wrong on
+// our side; what the guest says explains it better.
+func (j *Jail) answer(problem error) error {
+	frame, fds, err := j.conn.Receive()
+	for _, fd := range fds {
+		unix.Close(fd)
+	}
+	if len(fds) > 0 {
+		return errors.New("wait for the guest: it sent descriptors")
+	}
+	switch f := frame.(type) {
+	case *guest.Failed:
+		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
+		return fmt.Errorf("set up the sandbox: %w", f)
+	case *guest.Ready:
+		return problem
+	}
+	if problem != nil {
+		return problem
+	}
+	return j.guestDied("wait for the guest", err)
+}
+
+// guestDied tells what the guest said at its end.
+func (j *Jail) guestDied(doing string, err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || err == nil {
+		err = errors.New("the guest has ended")
+	}
+	if last := strings.TrimSpace(j.said.String()); last != "" {
+		err = fmt.Errorf("%w: %s", err, last)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

@@ -1,0 +1,119 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// namespaces are the layers that are clone(2) flags.
+var namespaces = []struct {
+	layer policy.Control
+	flag  uintptr
+}{
+	{policy.NSPid, unix.CLONE_NEWPID}, {policy.NSMount, unix.CLONE_NEWNS}, {policy.NSNet, unix.CLONE_NEWNET},
+	{policy.NSIpc, unix.CLONE_NEWIPC}, {policy.NSUts, unix.CLONE_NEWUTS}, {policy.NSCgroup, unix.CLONE_NEWCGROUP},
+	{policy.NSUser, unix.CLONE_NEWUSER},
+}
+
+// spawn clones the guest into its namespaces.
+func (j *Jail) spawn() error {
+	program, err := guestProgram(j.cfg.Guest, j.ids.root)
+	if err != nil {
+		return err
+	}
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("channel: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
+	defer theirs.Close()
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		unix.Close(pair[0])
+		return err
+	}
+	if j.conn, err = guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel")); err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	said, stderr, err := newTail()
+	if err != nil {
+		return err
+	}
+	defer stderr.Close()
+	j.said = said
+	if err := j.startProcess(program, []*os.File{null, null, stderr, theirs}); err != nil {
+		return explainClone(err)
+	}
+	return nil
+}
+
+func (j *Jail) sysProcAttr() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setsid: true}
+	for _, ns := range namespaces {
+		if j.cfg.with(ns.layer) {
+			attr.Cloneflags |= ns.flag
+		}
+	}
+	if !j.cfg.with(policy.NSUser) {
+		return attr
+	}
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: j.cfg.UID, HostID: j.ids.uid, Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: j.cfg.GID, HostID: j.ids.gid, Size: 1}}
+	attr.GidMappingsEnableSetgroups = j.ids.root
+	attr.Credential = &syscall.Credential{Uid: uint32(j.cfg.UID), Gid: uint32(j.cfg.GID), NoSetGroups: !j.ids.root}
+	if j.cfg.UID != 0 {
+		// Only uid 0 keeps its capabilities over the execve of the guest, which
+		// needs them to build the root and drops them then.
+		for c := uintptr(0); c <= lastCap(); c++ {
+			attr.AmbientCaps = append(attr.AmbientCaps, c)
+		}
+	}
+	return attr
+}
+
+// env is an environment with nothing of ours in it, unless that layer is left
+// out.
+func (j *Jail) env(env []string) []string {
+	if j.cfg.with(policy.EnvClean) {
+		return env
+	}
+	return append(os.Environ(), env...)
+}
+
+// startProcess starts the guest.
+func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
+	path, args := fmt.Sprintf("/proc/self/fd/%d", program.Fd()), []string{guest.Name}
+	if !j.cfg.with(policy.FDsClean) {
+		args = append(args, guest.KeepFDs)
+	}
+	j.process, err = startChild(path, args, files, j.env([]string{}), j.sysProcAttr())
+	return err
+}
+
+// explainClone says what to do where the kernel refuses namespaces.
+func explainClone(err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL) {
+		return &NamespaceError{err}
+	}
+	return fmt.Errorf("start the guest: %w", err)
+}
+
+// NamespaceError says that the kernel refused new namespaces.
+type NamespaceError struct{ Err error }
+
+func (e *NamespaceError) Error() string {
+	return fmt.Sprintf("clone into new namespaces: %v", e.Err)
+}
+
+func (e *NamespaceError) Unwrap() error { return e.Err }
