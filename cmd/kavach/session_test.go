@@ -107,7 +107,13 @@ func (c *client) until(is func(message) bool) message {
 func (c *client) ask(line string) message {
 	c.t.Helper()
 	c.send(line)
-	return c.until(func(m message) bool { return m.Event == "" })
+	var request struct{ ID any }
+	known := json.Unmarshal([]byte(line), &request) == nil && request.ID != nil
+	return c.until(func(m message) bool {
+		// The reply to an earlier request may come after the event that a test
+		// waited for.
+		return m.Event == "" && (!known || m.ID == request.ID)
+	})
 }
 
 // create makes the sandbox.
