@@ -112,7 +112,7 @@ func (c *client) ask(line string) message {
 	return c.until(func(m message) bool {
 		// The reply to an earlier request may come after the event that a test
 		// waited for.
-		return m.Event == "" && (!known || m.ID == request.ID)
+		return m.Event == "" && (!known || m.ID == nil || m.ID == request.ID)
 	})
 }
 
