@@ -40,5 +40,5 @@ const KeepFDs = "keep-descriptors"
 const ChannelFD = 3
 
 // Self says that this program takes over as the guest when it is started under
-// Name. Package guest/self sets it.
+// Name. Package guest/self sets it; see CanBeSelf.
 var Self bool

@@ -61,7 +61,7 @@ var fixes = map[policy.Control]string{
 
 // Create makes a sandbox.
 func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instance, error) {
-	program, err := jail.FindGuest(b.Guest, guest.Self)
+	program, err := jail.FindGuest(b.Guest, guest.CanBeSelf())
 	if err != nil {
 		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error()}
 	}

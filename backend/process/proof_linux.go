@@ -188,9 +188,9 @@ func limitsProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 	}
 	if e.Cgroup != nil {
 		memory, pids, cpu := e.Cgroup["memory.limit_in_bytes"], e.Cgroup["pids.max"], e.Cgroup["cpu.cfs_quota_us"]
-		held := memory > 0 && memory <= int64(want.Memory) && pids == int64(want.PIDs) && cpu == cgroup.Quota(want.CPUs)
+		held := memory > 0 && memory <= int64(want.Memory) && pids == int64(want.PIDs)+jail.LauncherTasks && cpu == cgroup.Quota(want.CPUs)
 		proof.State = verdict(held)
-		proof.Outside = fmt.Sprintf("its cgroups: memory.limit_in_bytes %d, pids.max %d, cpu.cfs_quota_us %d", memory, pids, cpu)
+		proof.Outside = fmt.Sprintf("its cgroups: memory.limit_in_bytes %d, pids.max %d (%d and the guest's launcher), cpu.cfs_quota_us %d", memory, pids, want.PIDs, cpu)
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")

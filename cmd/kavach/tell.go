@@ -19,7 +19,7 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 	out := newPaint(w)
 	if j.verbose {
 		j.summary(w, out, sb, res)
-	} else if codeOf(res) != 0 && !j.json {
+	} else if !j.json { // a limit that was hit is not all well
 		for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 			fmt.Fprintln(w, out.dim("kavach: "+hit))
 		}

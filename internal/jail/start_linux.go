@@ -93,6 +93,10 @@ func (j *Jail) cgroupDirs() []string {
 	return cgroup.Dirs(j.cfg.ID)
 }
 
+// LauncherTasks is what the guest has in the group of its commands: the thread
+// that they are forked from.
+const LauncherTasks = 1
+
 // makeGroup makes the cgroup, where this user can have one. Where not, rlimits
 // are what is left, and the evidence says so.
 func (j *Jail) makeGroup() error {
@@ -104,7 +108,11 @@ func (j *Jail) makeGroup() error {
 		j.groupErr = errors.New("an ordinary user has no cgroup v1 to write to")
 		return nil
 	}
-	group, err := cgroup.New(j.cfg.ID, cgroup.Limits{Memory: j.cfg.Memory, CPUs: j.cfg.CPUs, PIDs: j.cfg.PIDs})
+	limits := cgroup.Limits{Memory: j.cfg.Memory, CPUs: j.cfg.CPUs, PIDs: j.cfg.PIDs}
+	if limits.PIDs >= 0 {
+		limits.PIDs += LauncherTasks
+	}
+	group, err := cgroup.New(j.cfg.ID, limits)
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
 		j.groupErr = err
 		return nil

@@ -1,5 +1,0 @@
-//go:build !cgo
-
-package self
-
-const usable = true
