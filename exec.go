@@ -181,7 +181,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		deadline, cancel = context.WithDeadline(deadline, p.started.Add(p.timeout))
 		defer cancel()
 	}
-	exit, err := p.await(ctx, deadline)
+	exit, late, err := p.await(ctx, deadline)
 	wall := time.Since(p.started)
 	detachErr := p.detach()
 	out := p.streams.finish()
@@ -190,7 +190,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 	}
 	res := &Result{
 		ExitCode: exit.Code, Signal: exit.Signal, OOMKilled: exit.OOMKilled,
-		TimedOut:  deadline.Err() != nil && ctx.Err() == nil,
+		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, out.stderrTail)...),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
@@ -209,25 +209,27 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 	return res, err
 }
 
-// await waits for the command, and kills it when it is too late: first its
-// tree, then, where even that does not end it, the whole sandbox.
-func (p *Process) await(ctx, deadline context.Context) (backend.Exit, error) {
+// await waits for the command, and kills it when it is too late, or when ctx is
+// cancelled: first its tree, then, where even that does not end it, the whole
+// sandbox.
+func (p *Process) await(ctx, deadline context.Context) (exit backend.Exit, late bool, err error) {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(deadline, stop)()
-	exit, err := p.process.Wait(waiting)
+	exit, err = p.process.Wait(waiting)
 	if waiting.Err() == nil || err == nil {
-		return exit, err
+		return exit, false, err
 	}
+	late = deadline.Err() != nil
 	killErr := p.process.Kill()
 	grace, cancel := context.WithTimeout(context.Background(), killGrace)
 	defer cancel()
 	if exit, err = p.process.Wait(grace); err == nil {
-		return exit, nil
+		return exit, late, nil
 	}
 	// The place itself does not answer: it ends, and the command with it.
 	err = errors.Join(killErr, p.sandbox.Destroy(context.Background()))
-	return backend.Exit{Code: -1, Signal: syscall.SIGKILL}, err
+	return backend.Exit{Code: -1, Signal: syscall.SIGKILL}, late, err
 }
 
 func timeout(p *policy.Policy, asked time.Duration) time.Duration {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/backend/process"
 	"github.com/kavach-dev/kavach/internal/testbin"
 	"github.com/kavach-dev/kavach/policy"
@@ -465,3 +466,25 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%d of 40 went wrong", n)
 	}
 }
+
+// A reader that is slow to take the output does not make a command late that
+// ended in time.
+func TestSlowReaderIsNotLate(t *testing.T) {
+	rt := &kavach.Runtime{Backends: []backend.Backend{noop.Backend{}}}
+	sb, err := rt.Create(t.Context(), kavach.Config{Backend: "noop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sb.Destroy(context.Background())
+	res, err := sb.Run(t.Context(), kavach.Cmd{
+		Args: []string{"/bin/echo", "x"}, Timeout: time.Second,
+		Stdout: writerFunc(func(p []byte) (int, error) { time.Sleep(1500 * time.Millisecond); return len(p), nil }),
+	})
+	if err != nil || res.TimedOut || res.ExitCode != 0 {
+		t.Errorf("got %+v, %v", res, err)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
