@@ -82,7 +82,7 @@ func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cm
 			pipe:   r, limit: int64(s.policy.Resources.Effective().Output),
 		}
 		*[2]**os.File{&inner.Stdout, &inner.Stderr}[i] = w
-		if err := st.out[i].connect(s.runtime.Gate, to, announce); err != nil {
+		if err := st.out[i].connect(s.runtime, to, announce); err != nil {
 			return nil, err
 		}
 	}
@@ -97,17 +97,20 @@ func (s *Sandbox) releaser(ctx context.Context, exec int) func() error {
 }
 
 // connect puts together: limit → gate → digest → caller or buffer.
-func (o *output) connect(gate Gate, to io.Writer, announce func() error) error {
+func (o *output) connect(r *Runtime, to io.Writer, announce func() error) error {
 	if to == nil {
 		o.collected = new(bytes.Buffer)
 		to, announce = o.collected, func() error { return nil }
 	}
-	o.digest = &digester{to: to, announce: announce, hash: sha256.New()}
-	if gate == nil {
+	o.digest = &digester{to: to, announce: announce}
+	if r.Audit != nil {
+		o.digest.hash = sha256.New()
+	}
+	if r.Gate == nil {
 		o.sink = nopCloser{o.digest}
 		return nil
 	}
-	sink, err := gate.Open(o.stream, o.digest)
+	sink, err := r.Gate.Open(o.stream, o.digest)
 	o.sink = sink
 	return err
 }
@@ -235,8 +238,8 @@ func (st *streams) finish() released {
 		o.pipe.Close()
 		r.err = errors.Join(r.err, o.failed, o.sink.Close())
 		r.truncated = r.truncated || o.truncated || o.held
-		if d := o.digest.sum(o.stream.Name); d.Bytes > 0 {
-			r.digests = append(r.digests, d)
+		if o.digest.n > 0 {
+			r.digests = append(r.digests, o.digest.sum(o.stream.Name))
 		}
 	}
 	r.stderrTail = st.out[1].tail
@@ -253,11 +256,12 @@ func (o *output) bytes() []byte {
 	return o.collected.Bytes()
 }
 
-// digester counts and hashes what was let out.
+// digester counts and hashes what was let out, where there is a record to put
+// it in.
 type digester struct {
 	to       io.Writer
 	announce func() error
-	hash     hash.Hash
+	hash     hash.Hash // nil: nobody asks
 	n        int64
 }
 
@@ -266,8 +270,10 @@ func (d *digester) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n, err := d.to.Write(p)
-	d.hash.Write(p[:n])
-	d.n += int64(n)
+	if d.hash != nil {
+		d.hash.Write(p[:n])
+		d.n += int64(n)
+	}
 	return n, err
 }
 

@@ -126,7 +126,8 @@ func (g *guest) forkHere(c *childSpec, id uint32) error {
 	if errno != 0 {
 		return errno
 	}
-	cmd := &command{id: id, pid: pid, started: startTime(pid), denials: make(map[int64]uint32), launching: true}
+	started, _ := StartTime(pid) // not reaped yet, so it is there
+	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), launching: true}
 	g.byPID[pid] = cmd
 	if id != 0 {
 		g.byID[id] = cmd

@@ -43,9 +43,9 @@ func (b *builder) do(op *Op, tree int) error {
 	case OpDevpts:
 		return b.mountNew("devpts", op.Path, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
 	case OpMask:
-		return b.mask(op.Path)
+		return b.cover(op.Path, b.mask)
 	case OpReadonly:
-		return b.readonly(op.Path)
+		return b.cover(op.Path, b.readonly)
 	}
 	return fmt.Errorf("op %d: %w", op.Kind, unix.EINVAL)
 }
@@ -163,7 +163,31 @@ func (b *builder) attach(tree int, p string) error {
 		return err
 	}
 	defer unix.Close(at)
+	return moveOnto(tree, at)
+}
+
+// moveOnto attaches a tree on top of what an O_PATH descriptor names.
+func moveOnto(tree, at int) error {
 	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+}
+
+// cover puts a tree, which is made from what is at p, over it. What is not there
+// needs no cover.
+func (b *builder) cover(p string, tree func(at int) (int, error)) error {
+	at, err := b.lookup(p)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(at)
+	fd, err := tree(at)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return moveOnto(fd, at)
 }
 
 func (b *builder) scratch(op *Op) error {
@@ -194,51 +218,31 @@ func (b *builder) mountNew(fstype, p string, options [][2]string) error {
 	return b.attachMade(fd, p)
 }
 
-// mask puts an empty, read-only file or directory over what is at p. The masks
-// are files of our own, so that no device node of an image can stand in for
-// them (CVE-2025-31133).
-func (b *builder) mask(p string) error {
-	at, err := b.lookup(p)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(at)
+// mask makes an empty, read-only file or directory to put over what is there.
+// The masks are files of our own, so that no device node of an image can stand
+// in for them (CVE-2025-31133).
+func (b *builder) mask(at int) (int, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(at, &st); err != nil {
-		return err
+		return -1, err
 	}
 	name := "empty.f"
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
 		name = "empty.d"
 	}
-	tree, err := b.cloneStage(name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(tree)
-	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	return b.cloneStage(name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC)
 }
 
-func (b *builder) readonly(p string) error {
-	at, err := b.lookup(p)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(at)
+// readonly makes a read-only copy of what is there.
+func (b *builder) readonly(at int) (int, error) {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE)
 	tree, err := unix.OpenTree(at, "", flags)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	defer unix.Close(tree)
 	if err := setAttr(tree, unix.MOUNT_ATTR_RDONLY, unix.AT_RECURSIVE); err != nil {
-		return err
+		unix.Close(tree)
+		return -1, err
 	}
-	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
+	return tree, nil
 }

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -212,9 +213,14 @@ func processes() (all table, sure bool) {
 	return all, sure
 }
 
-func startTime(pid int) uint64 {
-	p, _ := readStat(pid)
-	return p.started
+// StartTime is when a process was started, in clock ticks since boot, which with
+// its pid names one process.
+func StartTime(pid int) (uint64, error) {
+	p, ok := readStat(pid)
+	if !ok {
+		return 0, fmt.Errorf("/proc/%d/stat: %w", pid, unix.ESRCH)
+	}
+	return p.started, nil
 }
 
 // readStat reads /proc/PID/stat. The name of a process may hold anything, so

@@ -218,20 +218,20 @@ func (g *Group) OOMKills() int64 {
 
 // Tasks opens the files by which a thread of the guest joins the group: it
 // writes "0" to each. A thread that moves itself needs no RCU grace period, which
-// takes 18 ms. The files are the caller's to close.
-func (g *Group) Tasks() ([]*os.File, error) {
-	var files []*os.File
+// takes 18 ms. The descriptors are the caller's to close.
+func (g *Group) Tasks() (fds []int, err error) {
 	for _, c := range controllers {
-		f, err := os.OpenFile(filepath.Join(g.dirs[c], "tasks"), os.O_WRONLY, 0)
+		name := filepath.Join(g.dirs[c], "tasks")
+		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			for _, f := range files {
-				f.Close()
+			for _, fd := range fds {
+				unix.Close(fd)
 			}
-			return nil, err
+			return nil, &os.PathError{Op: "open", Path: name, Err: err}
 		}
-		files = append(files, f)
+		fds = append(fds, fd)
 	}
-	return files, nil
+	return fds, nil
 }
 
 // Freeze stops every command, or lets it go on, and returns when that is so.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -28,8 +29,9 @@ type Process struct {
 // Exec starts a command and returns when it is executed. The files are its
 // stdin, stdout and stderr; nil is /dev/null.
 func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [3]*os.File) (*Process, error) {
+	defer runtime.KeepAlive(stdio)
 	var fds []int
-	for i, f := range stdio {
+	for _, f := range stdio {
 		if f == nil {
 			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 			if err != nil {
@@ -38,12 +40,7 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 			defer null.Close()
 			f = null
 		}
-		fd := dup(f)
-		if fd < 0 {
-			return nil, fmt.Errorf("descriptor %d of the command: %w", i, unix.EBADF)
-		}
-		defer unix.Close(fd)
-		fds = append(fds, fd)
+		fds = append(fds, int(f.Fd())) // passing it makes a copy
 	}
 	p := &Process{jail: j, started: make(chan error, 1), done: make(chan struct{})}
 	if err := j.register(p); err != nil {

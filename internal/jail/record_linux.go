@@ -1,7 +1,6 @@
 package jail
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 )
 
@@ -245,7 +245,7 @@ func killExactly(pid int, started uint64) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if now, err := startTime(pid); err != nil || now != started {
+	if now, err := guest.StartTime(pid); err != nil || now != started {
 		return nil // another has its number by now
 	}
 	if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && err != unix.ESRCH {
@@ -257,19 +257,4 @@ func killExactly(pid int, started uint64) error {
 		return fmt.Errorf("guest %d does not die", pid)
 	}
 	return err
-}
-
-// startTime reads field 22 of /proc/PID/stat (proc_pid_stat(5)).
-func startTime(pid int) (uint64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, err
-	}
-	after := string(b[bytes.LastIndexByte(b, ')')+1:]) // the name may hold anything
-	const starttime = 22 - 3
-	fields := strings.Fields(after)
-	if len(fields) <= starttime {
-		return 0, fmt.Errorf("/proc/%d/stat: %w", pid, unix.EPROTO)
-	}
-	return strconv.ParseUint(fields[starttime], 10, 64)
 }

@@ -50,10 +50,7 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		if err != nil {
 			return err
 		}
-		for _, f := range tasks {
-			defer f.Close()
-			fds = append(fds, dup(f))
-		}
+		fds = append(fds, tasks...)
 		setup.Tasks = uint32(len(tasks))
 	}
 	probe, err := newProbe()
@@ -73,14 +70,6 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 	}
 	probe.close()
 	return j.answer(nil)
-}
-
-func dup(f *os.File) int {
-	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return -1 // the frame that passes it is refused with EBADF
-	}
-	return fd
 }
 
 // openTrees opens what the caller named as this user, root, who may reach what

@@ -80,7 +80,7 @@ func (j *Jail) putOnRecord() (err error) {
 // recordGuest adds the guest to the record.
 func (j *Jail) recordGuest() (err error) {
 	j.record.Guest = j.process.pid
-	if j.record.Started, err = startTime(j.process.pid); err != nil {
+	if j.record.Started, err = guest.StartTime(j.process.pid); err != nil {
 		return err
 	}
 	return j.record.save()
