@@ -68,6 +68,43 @@ type Pauser interface {
 	Resume(ctx context.Context) error
 }
 
+// WindowSize is the size of a terminal, in characters.
+type WindowSize struct{ Rows, Cols uint16 }
+
+// Resizer is a Process whose terminal can change its size. Each Process of a
+// backend that gives terminals is one.
+type Resizer interface {
+	// Resize changes the size, and sends SIGWINCH to the foreground.
+	Resize(WindowSize) error
+}
+
+// Layered is an Instance that keeps the changes to writable mounts (access
+// "rw") apart from the host's files.
+type Layered interface {
+	// Halt ends every process in the place, for good, and keeps its layers.
+	// Only Destroy is of use afterwards. It may be called again.
+	Halt(ctx context.Context) error
+
+	// Layers are those of the writable mounts, in the order of the policy. Their
+	// files are the instance's, and closed by Destroy. Until Halt has returned,
+	// what is in them may be changing.
+	Layers() []Layer
+}
+
+// Layer is one writable mount: what was there, and what was made of it.
+type Layer struct {
+	Mount policy.Mount
+
+	// Base is the host's directory as it was opened when the place was made.
+	Base *os.File
+
+	// Upper is the upper directory of the overlay, in the format of overlayfs
+	// with userxattr (Documentation/filesystems/overlayfs.rst): a character
+	// device 0:0 is a deletion, user.overlay.opaque a directory that hides what
+	// was there. Everything in it is hostile.
+	Upper *os.File
+}
+
 // Spec is what a backend is given to make an instance.
 type Spec struct {
 	// ID names the sandbox: 16 lower-case hexadecimal digits, unique on this
@@ -95,6 +132,12 @@ type Cmd struct {
 	// means /dev/null inside. The caller keeps its own copies. They are pipes
 	// or sockets: a file or a terminal of the host is never handed in.
 	Stdin, Stdout, Stderr *os.File
+
+	// Terminal gives the command a terminal of the place's own, of this size, as
+	// its controlling terminal and its descriptors 0, 1, 2: what is read from
+	// Stdin is typed on it, what it shows is written to Stdout, and Stderr is
+	// nil. Nil: none.
+	Terminal *WindowSize
 }
 
 // Exit says how a command ended.

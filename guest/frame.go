@@ -15,6 +15,7 @@ const (
 	kindExec     = 2
 	kindSignal   = 3
 	kindKill     = 4
+	kindResize   = 5
 	kindReady    = 0x81
 	kindFailed   = 0x82
 	kindStarted  = 0x83
@@ -32,6 +33,17 @@ type Exec struct {
 	Args []string
 	Env  []string
 	Dir  string
+
+	// Terminal asks for a terminal of this size, as the command's own. What
+	// comes on its stdin is typed on it, what it shows is written to stdout.
+	Terminal   bool
+	Rows, Cols uint32
+}
+
+// Resize changes the size of a command's terminal.
+type Resize struct {
+	ID         uint32
+	Rows, Cols uint32
 }
 
 // Signal sends a signal to the process group of a command.
@@ -43,7 +55,9 @@ type Signal struct {
 // Kill kills a command and all that it started.
 type Kill struct{ ID uint32 }
 
-// Ready says that the place is built, confined and proven.
+// Ready says that the place is built, confined and proven. With it comes a
+// descriptor of the upper directory of each OpWorkspace, in their order; nothing
+// but the guest has run by then.
 type Ready struct{}
 
 // Failed says that the place could not be built. The guest ends after it.
@@ -92,6 +106,8 @@ func newFrame(kind uint8) Frame {
 		return new(Signal)
 	case kindKill:
 		return new(Kill)
+	case kindResize:
+		return new(Resize)
 	case kindReady:
 		return new(Ready)
 	case kindFailed:
@@ -109,6 +125,7 @@ func newFrame(kind uint8) Frame {
 func (*Exec) kind() uint8    { return kindExec }
 func (*Signal) kind() uint8  { return kindSignal }
 func (*Kill) kind() uint8    { return kindKill }
+func (*Resize) kind() uint8  { return kindResize }
 func (*Ready) kind() uint8   { return kindReady }
 func (*Failed) kind() uint8  { return kindFailed }
 func (*Started) kind() uint8 { return kindStarted }
@@ -120,6 +137,9 @@ func (f *Exec) encode(e *encoder) {
 	encodeList(e, f.Args, e.str)
 	encodeList(e, f.Env, e.str)
 	e.str(f.Dir)
+	e.bool(f.Terminal)
+	e.u32(f.Rows)
+	e.u32(f.Cols)
 }
 
 func (f *Exec) decode(d *decoder) {
@@ -127,10 +147,13 @@ func (f *Exec) decode(d *decoder) {
 	f.Args = decodeList(d, 4, d.str)
 	f.Env = decodeList(d, 4, d.str)
 	f.Dir = d.str()
+	f.Terminal, f.Rows, f.Cols = d.bool(), d.u32(), d.u32()
 }
 
 func (f *Signal) encode(e *encoder) { e.u32(f.ID); e.u32(f.Signal) }
 func (f *Signal) decode(d *decoder) { f.ID, f.Signal = d.u32(), d.u32() }
+func (f *Resize) encode(e *encoder) { e.u32(f.ID); e.u32(f.Rows); e.u32(f.Cols) }
+func (f *Resize) decode(d *decoder) { f.ID, f.Rows, f.Cols = d.u32(), d.u32(), d.u32() }
 func (f *Kill) encode(e *encoder)   { e.u32(f.ID) }
 func (f *Kill) decode(d *decoder)   { f.ID = d.u32() }
 func (f *Ready) encode(*encoder)    {}

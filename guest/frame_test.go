@@ -21,10 +21,12 @@ func frames() []Frame {
 			Confine: Confine{
 				NoUserNS: true, DropCaps: true, NoNewPrivs: true, CloseFDs: true, Landlock: true, LandlockNet: true,
 				LandlockRule: []LandlockRule{{Path: "/", Rights: 13}}, Filter: []byte("filter"),
+				CommandFilters: [][]byte{[]byte("one"), []byte("two")}, LogOnly: true,
 			},
 			Rlimits: []Rlimit{{Resource: 7, Value: 1}}, Tasks: 4, Probe: true,
 		},
-		&Exec{ID: 1, Args: []string{"sh", "", "a\x00b"}, Env: []string{"A=1"}, Dir: "/"},
+		&Exec{ID: 1, Args: []string{"sh", "", "a\x00b"}, Env: []string{"A=1"}, Dir: "/", Terminal: true, Rows: 24, Cols: 80},
+		&Resize{ID: 1, Rows: 25, Cols: 81},
 		&Signal{ID: 1<<32 - 1, Signal: 9},
 		&Kill{ID: 2},
 		&Ready{},

@@ -52,7 +52,14 @@ type Confine struct {
 	Landlock     bool
 	LandlockNet  bool // refuse TCP bind and connect, too
 	LandlockRule []LandlockRule
-	Filter       []byte // of struct sock_filter; empty: none
+	Filter       []byte // of struct sock_filter, for every thread of the guest; empty: none
+
+	// CommandFilters are more of them, for commands alone, in the order in which
+	// they are installed.
+	CommandFilters [][]byte
+
+	// LogOnly makes the listener let pass what Filter would refuse.
+	LogOnly bool
 }
 
 // LandlockRule grants rights below a path (landlock(7)).
@@ -83,6 +90,7 @@ const (
 	OpMask                       // an empty file or directory over what is there
 	OpReadonly                   // what is there, read-only
 	OpOverlay                    // the root: an overlay over the Bind in Source
+	OpWorkspace                  // an overlay at Path over the tree in Source, its upper layer on the stage
 )
 
 // Flags of OpBind.
@@ -155,6 +163,8 @@ func (c *Confine) encode(e *encoder) {
 	e.bool(c.LandlockNet)
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
+	encodeList(e, c.CommandFilters, func(f []byte) { e.str(string(f)) })
+	e.bool(c.LogOnly)
 }
 
 func (c *Confine) decode(d *decoder) {
@@ -165,6 +175,8 @@ func (c *Confine) decode(d *decoder) {
 	if filter := d.str(); filter != "" {
 		c.Filter = []byte(filter)
 	}
+	c.CommandFilters = decodeList(d, 4, func() []byte { return []byte(d.str()) })
+	c.LogOnly = d.bool()
 }
 
 // errno gives the kernel's text for a number that came over the channel.

@@ -54,7 +54,7 @@ func (c Control) Known() bool { return c.IsBase() || slices.Contains(modifiers, 
 // Modifiers lists the modifiers that p asks for.
 func (p *Policy) Modifiers() []Control {
 	asked := []Control{NetOff}
-	if p.Seccomp.Profile != Off {
+	if p.Seccomp.Mode != SeccompLog && (p.Seccomp.Profile != Off || len(p.Seccomp.Files) > 0) {
 		asked = append(asked, SeccompOn)
 	}
 	if p.Filesystem.Landlock != Off {

@@ -60,8 +60,13 @@ type Filesystem struct {
 	// absolute path: that directory, as "/".
 	Root string `json:"root,omitempty"`
 
-	// Mounts are host paths that are visible, read-only.
+	// Mounts are host paths that are visible.
 	Mounts []Mount `json:"mounts,omitempty"`
+
+	// Protected names what may be applied to the host of a writable mount
+	// although it is protected (git hooks and settings, shell start files,
+	// settings of editors and agents): paths relative to the mount. Empty: none.
+	Protected []string `json:"protected,omitempty"`
 
 	// Writable lets the command write to the root directory. What it writes
 	// is bounded by TmpSize and vanishes with the sandbox; the host's files
@@ -69,7 +74,8 @@ type Filesystem struct {
 	Writable bool `json:"writable,omitempty"`
 
 	// TmpSize bounds what all writable places of the sandbox (/tmp, /dev/shm,
-	// a writable root) hold together. Zero: no place is writable.
+	// a writable root, the changes to writable mounts) hold together. Zero: no
+	// place is writable.
 	TmpSize Bytes `json:"tmp_size,omitempty"`
 
 	// Landlock says whether a Landlock domain (Linux 5.13, landlock(7)) backs
@@ -77,13 +83,42 @@ type Filesystem struct {
 	Landlock string `json:"landlock,omitempty"`
 }
 
-// Mount is one host path, shown read-only.
+// Mount is one host path that is visible in the sandbox.
 type Mount struct {
 	// Source is an absolute, clean path on the host, of a directory or file.
 	Source string `json:"source"`
 
 	// Target is where it is seen. Empty: at Source.
 	Target string `json:"target,omitempty"`
+
+	// Access is "" or "ro": read-only; "rw": what commands change is kept
+	// apart, and applied to the host when it has been looked at; "direct":
+	// commands change the host's files themselves, and nothing is looked at.
+	Access string `json:"access,omitempty"`
+
+	// Rights narrows what commands may do below Target to these Landlock rights
+	// (landlock(7), in lower case: read_file, truncate, make_reg, …). A kernel
+	// that cannot restrict one that is left out is refused. Empty: all that
+	// Access implies.
+	Rights []string `json:"rights,omitempty"`
+}
+
+// Values of Mount.Access.
+const (
+	AccessRead   = "ro"
+	AccessWrite  = "rw"
+	AccessDirect = "direct"
+)
+
+// Rights lists the Landlock rights of files, in the order of their bits in
+// linux/landlock.h. The first 13 are of ABI 1 (Linux 5.13), then refer (ABI 2),
+// truncate (3), ioctl_dev (5).
+func Rights() []string {
+	return []string{
+		"execute", "write_file", "read_file", "read_dir", "remove_dir", "remove_file",
+		"make_char", "make_dir", "make_reg", "make_sock", "make_fifo", "make_block", "make_sym",
+		"refer", "truncate", "ioctl_dev",
+	}
 }
 
 // Values of Filesystem.Root that are not a path.
@@ -99,7 +134,23 @@ const (
 type Seccomp struct {
 	// Profile is "" or "strict"; "default"; "off".
 	Profile string `json:"profile,omitempty"`
+
+	// Files are profiles in the JSON of OCI or Docker, by absolute path. All of
+	// them hold beside Profile: a call must be allowed by each. With Profile
+	// "off", they alone decide. Empty: none.
+	Files []string `json:"files,omitempty"`
+
+	// Mode is "" or "enforce"; or "log": what would be refused is allowed, and
+	// listed in the result. A filter that only logs confines nothing, and earns
+	// nothing.
+	Mode string `json:"mode,omitempty"`
 }
+
+// Values of Seccomp.Mode.
+const (
+	SeccompEnforce = "enforce"
+	SeccompLog     = "log"
+)
 
 // Names of seccomp profiles.
 const (
@@ -115,11 +166,19 @@ type Network struct {
 	Loopback bool `json:"loopback,omitempty"`
 }
 
-// Resources bounds what a sandbox uses. In each field zero means the Default
-// constant of this package, and Unlimited (-1) no limit.
+// Resources bounds what a sandbox uses. Zero means the Default constant of this
+// package, where the field says nothing else, and Unlimited (-1) no limit.
 type Resources struct {
 	// Memory is the memory of all commands together, files in memory included.
 	Memory Bytes `json:"memory,omitempty"`
+
+	// Swap is how much of it may be swapped out, beyond Memory. Zero: none.
+	Swap Bytes `json:"swap,omitempty"`
+
+	// IORead and IOWrite bound the bytes a second that are read from, and
+	// written to, each disk that the sandbox sees. Zero: not bounded.
+	IORead  Bytes `json:"io_read,omitempty"`
+	IOWrite Bytes `json:"io_write,omitempty"`
 
 	// CPUs is how many processors' time the commands get together; 0.5 is half
 	// of one.

@@ -33,9 +33,9 @@ func TestPresetLimits(t *testing.T) {
 		tmp  Bytes
 		mods []Control
 	}{
-		{"minimal", Resources{Unlimited, Unlimited, Unlimited, 64 << 20, Unlimited}, 1 << 30, []Control{NetOff}},
-		{"basic", Resources{1 << 30, 2, 512, 16 << 20, Duration(time.Hour)}, 256 << 20, []Control{NetOff, SeccompOn, LandlockOn, RootReadonly, Limits}},
-		{"strict", Resources{512 << 20, 1, 128, 1 << 20, Duration(time.Minute)}, 64 << 20, []Control{NetOff, SeccompOn, LandlockOn, RootReadonly, Limits}},
+		{"minimal", Resources{Memory: Unlimited, CPUs: Unlimited, PIDs: Unlimited, Output: 64 << 20, Timeout: Unlimited}, 1 << 30, []Control{NetOff}},
+		{"basic", Resources{Memory: 1 << 30, CPUs: 2, PIDs: 512, Output: 16 << 20, Timeout: Duration(time.Hour)}, 256 << 20, []Control{NetOff, SeccompOn, LandlockOn, RootReadonly, Limits}},
+		{"strict", Resources{Memory: 512 << 20, CPUs: 1, PIDs: 128, Output: 1 << 20, Timeout: Duration(time.Minute)}, 64 << 20, []Control{NetOff, SeccompOn, LandlockOn, RootReadonly, Limits}},
 	}
 	for _, test := range tests {
 		p, err := Preset(test.name)

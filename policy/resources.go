@@ -28,6 +28,9 @@ const (
 func (r Resources) Effective() Resources {
 	return Resources{
 		Memory:  cmp.Or(r.Memory, DefaultMemory),
+		Swap:    r.Swap,
+		IORead:  r.IORead,
+		IOWrite: r.IOWrite,
 		CPUs:    cmp.Or(r.CPUs, DefaultCPUs),
 		PIDs:    cmp.Or(r.PIDs, DefaultPIDs),
 		Output:  cmp.Or(r.Output, DefaultOutput),
@@ -41,6 +44,14 @@ func (ps *problems) resources(r *Resources) {
 	case r.Memory == 0 || r.Memory == Unlimited:
 	case r.Memory < minMemory:
 		ps.add("resources.memory", fmt.Sprintf("%s is less than any command needs", r.Memory), fmt.Sprintf("give at least %s%s", minMemory, orUnlimited))
+	}
+	for _, size := range []struct {
+		field string
+		value Bytes
+	}{{"resources.swap", r.Swap}, {"resources.io_read", r.IORead}, {"resources.io_write", r.IOWrite}} {
+		if size.value < Unlimited {
+			ps.add(size.field, fmt.Sprintf("%s is negative", size.value), "give a size, such as 1m"+orUnlimited)
+		}
 	}
 	switch c := r.CPUs; {
 	case c == 0 || c == Unlimited:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -40,12 +41,23 @@ func (e *FieldError) Error() string {
 func (p *Policy) Validate() error {
 	var found problems
 	found.filesystem(&p.Filesystem)
-	found.oneOf("seccomp.profile", p.Seccomp.Profile, SeccompStrict, SeccompDefault, Off)
+	found.seccomp(&p.Seccomp)
 	found.resources(&p.Resources)
 	found.process(&p.Process)
 	found.require(&p.Require)
 	checkNames(&found, "best_effort", p.BestEffort, Controls())
 	return errors.Join(found...)
+}
+
+func (ps *problems) seccomp(s *Seccomp) {
+	ps.oneOf("seccomp.profile", s.Profile, SeccompStrict, SeccompDefault, Off)
+	for i, file := range s.Files {
+		at := fmt.Sprintf("seccomp.files[%d]", i)
+		if ps.path(at, file) && slices.Index(s.Files, file) < i {
+			ps.add(at, quote(file)+" is there twice", "remove one")
+		}
+	}
+	ps.oneOf("seccomp.mode", s.Mode, SeccompEnforce, SeccompLog)
 }
 
 // problems collects what is wrong.

@@ -31,6 +31,32 @@ func (ps *problems) filesystem(f *Filesystem) {
 		ps.add("filesystem.writable", "a writable root needs a bound", "set filesystem.tmp_size, such as 256m")
 	}
 	ps.oneOf("filesystem.landlock", f.Landlock, On, Off)
+	ps.workspaces(f)
+}
+
+// workspaces checks the mounts that commands may write to.
+func (ps *problems) workspaces(f *Filesystem) {
+	for i, m := range f.Mounts {
+		field := fmt.Sprintf("filesystem.mounts[%d]", i)
+		ps.oneOf(field+".access", m.Access, AccessRead, AccessWrite, AccessDirect)
+		checkNames(ps, field+".rights", m.Rights, Rights())
+		if m.Access == AccessWrite && f.TmpSize == 0 {
+			ps.add(field+".access", "the changes to a writable mount need a bound", "set filesystem.tmp_size, such as 256m")
+		}
+		if len(m.Rights) > 0 && f.Landlock == Off {
+			ps.add(field+".rights", "rights need Landlock, which is off", `set filesystem.landlock to "on", or leave them out`)
+		}
+	}
+	for i, name := range f.Protected {
+		at := fmt.Sprintf("filesystem.protected[%d]", i)
+		switch {
+		case name == "" || strings.ContainsRune(name, 0) || path.IsAbs(name) || name != path.Clean(name) ||
+			slices.Contains(strings.Split(name, "/"), ".."):
+			ps.add(at, quote(name)+" is not a clean path relative to a mount", `write, for example, ".git/hooks"`)
+		case slices.Index(f.Protected, name) < i:
+			ps.add(at, quote(name)+" is there twice", "remove one")
+		}
+	}
 }
 
 // madeInside are the directories that each sandbox gets its own of. A mount

@@ -55,6 +55,20 @@ func TestValidateRefuses(t *testing.T) {
 		{func(p *Policy) { p.Seccomp.Profile = "defualt" }, `seccomp.profile: unknown value "defualt"; did you mean "default"?`, "a typo"},
 		{func(p *Policy) { p.Seccomp.Profile = "none" }, `seccomp.profile: unknown value "none"; use strict, default, off`, "nothing is near"},
 
+		{mounts(Mount{Source: "/a", Access: "wr"}), `filesystem.mounts[0].access: unknown value "wr"; did you mean "rw"?`, "a typo"},
+		{mounts(Mount{Source: "/a", Access: "rw"}), `filesystem.mounts[0].access: the changes to a writable mount need a bound; set filesystem.tmp_size, such as 256m`, "no bound"},
+		{mounts(Mount{Source: "/a", Rights: []string{"truncat"}}), `filesystem.mounts[0].rights[0]: unknown name "truncat"; did you mean "truncate"?`, "a typo"},
+		{func(p *Policy) {
+			p.Filesystem.Landlock = Off
+			p.Filesystem.Mounts = []Mount{{Source: "/a", Rights: []string{"read_file"}}}
+		}, `filesystem.mounts[0].rights: rights need Landlock, which is off; set filesystem.landlock to "on", or leave them out`, "nobody would enforce them"},
+		{func(p *Policy) { p.Filesystem.Protected = []string{"/etc"} }, `filesystem.protected[0]: "/etc" is not a clean path relative to a mount; write, for example, ".git/hooks"`, "absolute"},
+		{func(p *Policy) { p.Filesystem.Protected = []string{"../x"} }, `filesystem.protected[0]: "../x" is not a clean path relative to a mount; write, for example, ".git/hooks"`, "climbs"},
+		{func(p *Policy) { p.Seccomp.Files = []string{"docker.json"} }, `seccomp.files[0]: "docker.json" is not an absolute path; begin it with "/"`, "relative"},
+		{func(p *Policy) { p.Seccomp.Files = []string{"/a", "/a"} }, `seccomp.files[1]: "/a" is there twice; remove one`, "twice"},
+		{func(p *Policy) { p.Seccomp.Mode = "audit" }, `seccomp.mode: unknown value "audit"; use enforce, log`, "nothing is near"},
+		{func(p *Policy) { p.Resources.Swap = -2 }, `resources.swap: -2 is negative; give a size, such as 1m, or "unlimited"`, "negative"},
+
 		{func(p *Policy) { p.Resources.Memory = 16<<20 - 1 }, `resources.memory: 16777215 is less than any command needs; give at least 16m, or "unlimited"`, "too little"},
 		{func(p *Policy) { p.Resources.Memory = -2 }, `resources.memory: -2 is less than any command needs; give at least 16m, or "unlimited"`, "negative"},
 		{cpus(0.009), "resources.cpus: 0.009" + badCPUs, "less than the kernel takes"},

@@ -88,6 +88,9 @@ const namespaceFix = "let this user make user namespaces: sysctl user.max_user_n
 // config makes of a policy what the jail is told.
 func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {
 	p := &spec.Policy
+	if err := notYet(p); err != nil {
+		return jail.Config{}, err
+	}
 	r := p.Resources.Effective()
 	cfg := jail.Config{
 		ID: spec.ID, Backend: Name, Guest: program,
@@ -122,6 +125,26 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 	var err error
 	cfg.Filter, err = filter(p.Seccomp.Profile)
 	return cfg, err
+}
+
+// notYet refuses what a policy can say and this backend cannot do.
+func notYet(p *policy.Policy) error {
+	missing := map[string]bool{
+		"resources.swap": p.Resources.Swap != 0,
+		"resources.io_read and resources.io_write": p.Resources.IORead > 0 || p.Resources.IOWrite > 0,
+		"seccomp.files":     len(p.Seccomp.Files) > 0,
+		"seccomp.mode: log": p.Seccomp.Mode == policy.SeccompLog,
+	}
+	for _, m := range p.Filesystem.Mounts {
+		missing["filesystem.mounts.access: "+m.Access] = m.Access == policy.AccessWrite || m.Access == policy.AccessDirect
+		missing["filesystem.mounts.rights"] = len(m.Rights) > 0
+	}
+	for what, asked := range missing {
+		if asked {
+			return fmt.Errorf("backend %s has no %s yet: %w", Name, what, errors.ErrUnsupported)
+		}
+	}
+	return nil
 }
 
 // filters holds each profile compiled, for the life of the program.

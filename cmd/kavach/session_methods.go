@@ -25,6 +25,7 @@ type createParams struct {
 type mountParams struct {
 	Source string `json:"source"`
 	Target string `json:"target"`
+	Access string `json:"access"`
 }
 
 // created is the result of create.
@@ -47,7 +48,7 @@ func (s *session) create(params createParams) (any, error) {
 		if err := decode(fmt.Sprintf("params.mounts[%d]", i), text, &m); err != nil {
 			return nil, err
 		}
-		p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount(m))
+		p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount{Source: m.Source, Target: m.Target, Access: m.Access})
 	}
 	if params.MinScore != nil {
 		p.Require.MinScore = *params.MinScore

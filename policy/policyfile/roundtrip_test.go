@@ -24,13 +24,17 @@ func policies(t testing.TB) []namedPolicy {
 			Name: `a "name": with # everything ✓ 😀`,
 			Filesystem: policy.Filesystem{
 				Root:     "/srv/true",
-				Mounts:   []policy.Mount{{Source: "/opt/a b"}, {Source: "/x", Target: "/y"}},
+				Mounts:   []policy.Mount{
+					{Source: "/opt/a b"}, {Source: "/x", Target: "/y", Access: policy.AccessWrite, Rights: policy.Rights()},
+				},
+				Protected: []string{".git/hooks", "a b"},
 				Writable: true, TmpSize: 3 << 20, Landlock: policy.Off,
 			},
-			Seccomp: policy.Seccomp{Profile: policy.SeccompDefault},
+			Seccomp: policy.Seccomp{Profile: policy.SeccompDefault, Files: []string{"/etc/docker.json"}, Mode: policy.SeccompLog},
 			Network: policy.Network{Loopback: true},
 			Resources: policy.Resources{
 				Memory: policy.Unlimited, CPUs: 0.5, PIDs: policy.Unlimited, Output: 17,
+				Swap: policy.Unlimited, IORead: 1 << 20, IOWrite: 1,
 				Timeout: policy.Duration(1500 * time.Millisecond),
 			},
 			Process: policy.Process{
