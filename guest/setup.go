@@ -80,17 +80,17 @@ type OpKind uint8
 // The ops. Paths are absolute, inside the new root; none is followed through a
 // symbolic link.
 const (
-	OpDir      OpKind = iota + 1 // directory at Path with Mode, and its parents
-	OpFile                       // file at Path with Mode and Data
-	OpSymlink                    // symbolic link at Path to Source
-	OpBind                       // what is at Source on the host, or came as a descriptor
-	OpScratch                    // writable directory with Mode
-	OpProc                       // procfs of the new PID namespace
-	OpDevpts                     // a devpts of its own
-	OpMask                       // an empty file or directory over what is there
-	OpReadonly                   // what is there, read-only
-	OpOverlay                    // the root: an overlay over the Bind in Source
-	OpWorkspace                  // an overlay at Path over the tree in Source, its upper layer on the stage
+	OpDir       OpKind = iota + 1 // directory at Path with Mode, and its parents
+	OpFile                        // file at Path with Mode and Data
+	OpSymlink                     // symbolic link at Path to Source
+	OpBind                        // what is at Source on the host, or came as a descriptor
+	OpScratch                     // writable directory with Mode
+	OpProc                        // procfs of the new PID namespace
+	OpDevpts                      // a devpts of its own
+	OpMask                        // an empty file or directory over what is there
+	OpReadonly                    // what is there, read-only
+	OpOverlay                     // the root: an overlay over the Bind in Source
+	OpWorkspace                   // an overlay at Path over the tree in Source, its upper layer on the stage
 )
 
 // Flags of OpBind.

@@ -23,12 +23,12 @@ func policies(t testing.TB) []namedPolicy {
 		{"full", policy.Policy{
 			Name: `a "name": with # everything ✓ 😀`,
 			Filesystem: policy.Filesystem{
-				Root:     "/srv/true",
-				Mounts:   []policy.Mount{
-					{Source: "/opt/a b"}, {Source: "/x", Target: "/y", Access: policy.AccessWrite, Rights: policy.Rights()},
+				Root: "/srv/true",
+				Mounts: []policy.Mount{
+					{Source: "/opt/a b"}, {Source: "/x", Target: "/y", Access: policy.AccessDirect},
 				},
 				Protected: []string{".git/hooks", "a b"},
-				Writable: true, TmpSize: 3 << 20, Landlock: policy.Off,
+				Writable:  true, TmpSize: 3 << 20, Landlock: policy.Off,
 			},
 			Seccomp: policy.Seccomp{Profile: policy.SeccompDefault, Files: []string{"/etc/docker.json"}, Mode: policy.SeccompLog},
 			Network: policy.Network{Loopback: true},
@@ -47,6 +47,9 @@ func policies(t testing.TB) []namedPolicy {
 			Require:    policy.Require{MinScore: 100, Backends: policy.BackendNames()},
 			BestEffort: policy.Controls(),
 		}},
+		{"rights", policy.Policy{Filesystem: policy.Filesystem{
+			Mounts: []policy.Mount{{Source: "/w", Access: policy.AccessWrite, Rights: policy.Rights()}}, TmpSize: 1,
+		}}},
 	}
 	for _, name := range policy.PresetNames() {
 		p, err := policy.Preset(name)
