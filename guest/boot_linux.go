@@ -23,9 +23,7 @@ func Main() {
 }
 
 func run() error {
-	// Nothing in the sandbox may look into the guest, whose uid it shares: a
-	// process without this can be opened by /proc/1/mem.
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+	if err := notDumpable(); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
 	// Commands inherit it, and the filter lets nobody change it. A core may be
@@ -63,6 +61,10 @@ func run() error {
 	}
 	return g.serve()
 }
+
+// notDumpable keeps everybody in the sandbox, whose uid the guest shares, from
+// looking into it: without this it can be opened by /proc/1/mem.
+func notDumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }
 
 func asFailed(err error) *Failed {
 	f := &Failed{Step: "set up", Detail: err.Error(), Errno: errnoOf(err)}

@@ -1,8 +1,8 @@
 package guest
 
 import (
-	"encoding/binary"
 	"path"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -87,15 +87,24 @@ func (c *childSpec) fill(file string, f *Exec) (err error) {
 	return err
 }
 
-// fork runs a child on the launcher thread and waits for its execve. Id 0 is
-// the probe.
+// fork runs a child on the launcher thread and waits for its execve.
 func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
-	var report [2]int
-	if err := unix.Pipe2(report[:], unix.O_CLOEXEC); err != nil {
-		return "pipe", err
+	g.prepare(c)
+	done := make(chan error)
+	g.launches <- func() { done <- g.forkHere(c, id) }
+	if err := <-done; err != nil {
+		return "fork", err
 	}
-	defer unix.Close(report[0])
-	c.report, c.closeFDs = report[1], g.closeFDs
+	g.launched(id, c.failed.at == 0)
+	if c.failed.at != 0 {
+		return stepNames[c.failed.at], c.failed.err
+	}
+	return "", nil
+}
+
+// prepare gives a child what is the same for all.
+func (g *guest) prepare(c *childSpec) {
+	c.closeFDs = g.closeFDs
 	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC}
 	if g.closeFDs { // a working directory is a descriptor of its own kind
 		c.how.Resolve = unix.RESOLVE_NO_MAGICLINKS
@@ -104,17 +113,6 @@ func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 	for _, r := range g.rlimits {
 		c.values = append(c.values, unix.Rlimit{Cur: r.Value, Max: r.Value})
 	}
-	done := make(chan error)
-	g.launches <- func() { done <- g.forkHere(c, id) }
-	if err := <-done; err != nil {
-		return "fork", err
-	}
-	failed := readReport(report[0])
-	g.launched(id, failed == nil)
-	if failed != nil {
-		return stepNames[step(failed[0])], syscall.Errno(failed[1])
-	}
-	return "", nil
 }
 
 // forkHere runs on the launcher.
@@ -122,41 +120,22 @@ func (g *guest) forkHere(c *childSpec, id uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	pid, errno := forkChild(c)
-	unix.Close(c.report)
 	if errno != 0 {
 		return errno
 	}
 	started, _ := StartTime(pid) // not reaped yet, so it is there
 	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), launching: true}
-	g.byPID[pid] = cmd
-	if id != 0 {
-		g.byID[id] = cmd
-	}
+	g.byPID[pid], g.byID[id] = cmd, cmd
+	g.wakeReaper()
+	return nil
+}
+
+// wakeReaper says that there is a child to wait for.
+func (g *guest) wakeReaper() {
 	select {
 	case g.forked <- struct{}{}:
 	default:
 	}
-	return nil
-}
-
-// readReport waits for the end of a child's report: nothing, after an execve.
-func readReport(fd int) *[2]uint32 {
-	var b [8]byte
-	n := 0
-	for n < len(b) {
-		m, err := unix.Read(fd, b[n:])
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil || m == 0 {
-			break
-		}
-		n += m
-	}
-	if n < len(b) {
-		return nil
-	}
-	return &[2]uint32{binary.NativeEndian.Uint32(b[:]), binary.NativeEndian.Uint32(b[4:])}
 }
 
 // launched tells the host of a command that was executed, and of its end if it
@@ -165,9 +144,6 @@ func (g *guest) launched(id uint32, executed bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	cmd := g.byID[id]
-	if cmd == nil {
-		return // the probe
-	}
 	cmd.launching = false
 	if !executed {
 		delete(g.byID, id)
@@ -221,7 +197,8 @@ func lookup(name string, env []string, dir string) (string, error) {
 }
 
 // probe forks a probe, as a command is forked, and waits until the host is done
-// with it.
+// with it. It is in the guest's memory meanwhile, as a command is until its
+// execve, so nothing but it and what answers for the filter runs until then.
 func (g *guest) probe(fds [2]int) error {
 	hostFile := make([]byte, 4096)
 	n, err := unix.Read(fds[0], hostFile)
@@ -236,7 +213,22 @@ func (g *guest) probe(fds [2]int) error {
 	if err := spec.fill("/", &Exec{Dir: "/", Args: []string{"probe"}}); err != nil {
 		return fail("probe", "prepare", err)
 	}
-	at, err := g.fork(spec, 0)
+	g.prepare(spec)
+	runtime.GOMAXPROCS(2) // the launcher keeps one to itself until the probe has ended
+	done := make(chan syscall.Errno)
+	g.launches <- func() {
+		_, errno := forkChild(spec)
+		done <- errno
+	}
+	errno := <-done
+	runtime.GOMAXPROCS(1)
+	g.wakeReaper()
 	closeAll(fds[:])
-	return fail("probe", at, err)
+	if errno != 0 {
+		return fail("probe", "fork", errno)
+	}
+	if spec.failed.at != 0 {
+		return fail("probe", stepNames[spec.failed.at], spec.failed.err)
+	}
+	return fail("dumpable", "after the probe", notDumpable())
 }

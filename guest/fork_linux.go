@@ -39,13 +39,12 @@ var stepNames = map[step]string{
 	stepRlimit: "rlimit", stepChdir: "chdir", stepExec: "exec",
 }
 
-// reportFD is where the child's report goes, once stdio is in place.
-const reportFD = 3
+// firstOther is the first descriptor that is not stdio.
+const firstOther = 3
 
 // childSpec is all that a child needs, in memory that does not move.
 type childSpec struct {
 	stdio    [3]int
-	report   int // write end of a pipe, closed by a successful execve
 	closeFDs bool
 	rlimits  []Rlimit
 	values   []unix.Rlimit
@@ -55,6 +54,13 @@ type childSpec struct {
 	argv     []*byte
 	env      []*byte
 	probe    *probeSpec // instead of an execve
+
+	// failed is written by the child, in the memory that it shares with its
+	// parent, where a step fails. Zero: it was executed.
+	failed struct {
+		at  step
+		err syscall.Errno
+	}
 }
 
 // rawVfork is clone(2) with CLONE_VM, CLONE_VFORK and SIGCHLD: the child is on
@@ -64,20 +70,14 @@ type childSpec struct {
 func rawVfork() (pid, errno uintptr)
 
 // forkChild starts a child as c says, from the calling thread, and so with the
-// confinement of that thread. A probe gets memory of its own, which it makes
-// readable for the host; a command gives up its parent's by execve.
+// confinement of that thread. It returns when the child has executed its program,
+// or has ended, of which c.failed then says why.
 //
 //go:norace
 //go:noinline
 func forkChild(c *childSpec) (pid int, err syscall.Errno) {
-	var r, e uintptr
 	runtimeBeforeFork()
-	if c.probe != nil {
-		r, _, err = syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
-		e = uintptr(err)
-	} else {
-		r, e = rawVfork()
-	}
+	r, e := rawVfork()
 	if e != 0 || r != 0 {
 		runtimeAfterFork()
 		return int(r), syscall.Errno(e)
@@ -88,14 +88,14 @@ func forkChild(c *childSpec) (pid int, err syscall.Errno) {
 }
 
 // runChild is the child's whole life. It must not allocate, grow the stack or
-// call anything that might, and must not write to c, which is its parent's, too.
+// call anything that might. It writes to nothing of c, which is its parent's, too,
+// but what is there for it to report in.
 //
 //go:norace
 //go:nosplit
 func runChild(c *childSpec) {
 	var at step
 	var err syscall.Errno
-	report := c.report
 
 	// A session of its own: no controlling terminal, one process group to
 	// signal, and an id by which its processes are known.
@@ -104,21 +104,16 @@ func runChild(c *childSpec) {
 		goto failed
 	}
 
-	// Descriptors 0, 1, 2 and the report at 3. None of the sources is below 4,
-	// see start.
+	// None of the sources is below 3: the guest has 0, 1 and 2 itself.
 	at = stepStdio
 	for i := 0; i < 3; i++ {
 		if _, _, err = syscall.RawSyscall(unix.SYS_DUP3, uintptr(c.stdio[i]), uintptr(i), 0); err != 0 {
 			goto failed
 		}
 	}
-	if _, _, err = syscall.RawSyscall(unix.SYS_DUP3, uintptr(report), reportFD, unix.O_CLOEXEC); err != 0 {
-		goto failed
-	}
-	report = reportFD
 	at = stepCloseFDs
 	if c.closeFDs {
-		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, reportFD+1, ^uintptr(0)>>32, 0); err != 0 {
+		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {
 			goto failed
 		}
 	}
@@ -156,8 +151,7 @@ func runChild(c *childSpec) {
 		uintptr(unsafe.Pointer(&c.argv[0])), uintptr(unsafe.Pointer(&c.env[0])))
 
 failed:
-	failure := [2]uint32{uint32(at), uint32(err)}
-	syscall.RawSyscall(unix.SYS_WRITE, uintptr(report), uintptr(unsafe.Pointer(&failure)), 8)
+	c.failed.at, c.failed.err = at, err
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 126, 0, 0)
 	}

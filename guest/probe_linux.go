@@ -77,7 +77,8 @@ func newProbeSpec(hostFile string) (*probeSpec, error) {
 
 // runProbe tries what a command shall not be able to do, writes what came of it
 // to stdout, and waits until the host has looked at it and closes stdin. It runs
-// where an execve would be, under the same rules as runChild.
+// where an execve would be, under the same rules as runChild, and in the guest's
+// memory, which can be looked at for as long.
 //
 //go:norace
 //go:nosplit
@@ -89,7 +90,6 @@ func runProbe(c *childSpec) {
 	// An executed command can be looked at by its owner; so that the host may
 	// look at the probe as at a command, this says what execve would.
 	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0, 0)
-	syscall.RawSyscall(unix.SYS_CLOSE, reportFD, 0, 0)
 
 	// Something that changes nothing in the probe, whatever comes of it.
 	_, _, err = syscall.RawSyscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
