@@ -3,17 +3,13 @@ package jail
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// child is the guest's process. It is started by the syscall package, as the os
-// package forks a process of its own to find out about pidfds, which costs more
-// than a millisecond, and waits for a process on a thread of its own.
+// child is the guest's process.
 type child struct {
 	pid int
 
@@ -21,42 +17,19 @@ type child struct {
 	fd int        // pidfd; -1: it was waited for
 }
 
-func startChild(path string, args []string, files []*os.File, env []string, sys *syscall.SysProcAttr) (*child, error) {
-	if err := roomToClone(files[0].Fd()); err != nil {
+func startChild(g *guestClone) (*child, error) {
+	pid, err := g.clone()
+	if err != nil {
 		return nil, err
 	}
-	c := &child{fd: -1}
-	sys.PidFD = &c.fd
-	attr := &syscall.ProcAttr{Dir: "/", Env: env, Sys: sys}
-	for _, f := range files {
-		attr.Files = append(attr.Files, f.Fd())
-	}
-	var err error
-	if c.pid, _, err = syscall.StartProcess(path, args, attr); err != nil {
-		return nil, err
-	}
-	if c.fd < 0 {
-		err = fmt.Errorf("this kernel gives no pidfd (Linux 5.2): %w", unix.ENOSYS)
-		_ = unix.Kill(c.pid, unix.SIGKILL)
-		_, _ = unix.Wait4(c.pid, nil, 0, nil)
-		return nil, err
+	c := &child{pid: pid}
+	// Not waited for yet, so the pid is its own.
+	if c.fd, err = unix.PidfdOpen(pid, 0); err != nil {
+		_ = unix.Kill(pid, unix.SIGKILL)
+		_, _ = wait4(pid)
+		return nil, fmt.Errorf("pidfd of the guest (Linux 5.3): %w", err)
 	}
 	return c, nil
-}
-
-// roomToClone makes sure that there are descriptors for what package syscall
-// needs for a clone: where clone(2) fails, be it for want of a pidfd, it does not
-// close the pipe by which it tells a child that its ids are mapped (Go 1.26).
-func roomToClone(some uintptr) error {
-	const needed = 5 // that pipe, the pipe for the child's error, the pidfd
-	for range needed {
-		fd, err := unix.FcntlInt(some, unix.F_DUPFD_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-	}
-	return nil
 }
 
 // kill may be called at any time before wait has returned nil, and after.

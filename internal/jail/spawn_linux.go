@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -58,30 +57,6 @@ func (j *Jail) spawn() error {
 	return nil
 }
 
-func (j *Jail) sysProcAttr() *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setsid: true}
-	for _, ns := range namespaces {
-		if j.cfg.with(ns.layer) {
-			attr.Cloneflags |= ns.flag
-		}
-	}
-	if !j.cfg.with(policy.NSUser) {
-		return attr
-	}
-	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: j.cfg.UID, HostID: j.ids.uid, Size: 1}}
-	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: j.cfg.GID, HostID: j.ids.gid, Size: 1}}
-	attr.GidMappingsEnableSetgroups = j.ids.root
-	attr.Credential = &syscall.Credential{Uid: uint32(j.cfg.UID), Gid: uint32(j.cfg.GID), NoSetGroups: !j.ids.root}
-	if j.cfg.UID != 0 {
-		// Only uid 0 keeps its capabilities over the execve of the guest, which
-		// needs them to build the root and drops them then.
-		for c := uintptr(0); c <= lastCap(); c++ {
-			attr.AmbientCaps = append(attr.AmbientCaps, c)
-		}
-	}
-	return attr
-}
-
 // env is an environment with nothing of ours in it, unless that layer is left
 // out.
 func (j *Jail) env(env []string) []string {
@@ -93,11 +68,21 @@ func (j *Jail) env(env []string) []string {
 
 // startProcess starts the guest.
 func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
-	path, args := fmt.Sprintf("/proc/self/fd/%d", program.Fd()), []string{guest.Name}
+	g := &guestClone{program: program, args: []string{guest.Name}, env: j.env(nil), files: files}
 	if !j.cfg.with(policy.FDsClean) {
-		args = append(args, guest.KeepFDs)
+		g.args = append(g.args, guest.KeepFDs)
 	}
-	j.process, err = startChild(path, args, files, j.env([]string{}), j.sysProcAttr())
+	for _, ns := range namespaces {
+		if j.cfg.with(ns.layer) {
+			g.flags |= ns.flag
+		}
+	}
+	if j.cfg.with(policy.NSUser) {
+		g.ids = &idMaps{
+			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid, setgroups: j.ids.root,
+		}
+	}
+	j.process, err = startChild(g)
 	return err
 }
 
