@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -62,12 +61,11 @@ var cloneStepNames = map[cloneStep]string{
 	stepChdir: "chdir", stepFiles: "stdio", stepExec: "exec",
 }
 
-// The gate is where the child waits until its ids are mapped.
+// What is known of the child.
 const (
-	gateNobody uint32 = iota // the child is not there yet
-	gateWaiting
-	gateOpen
-	gateShut // it is to give up
+	childUnborn uint32 = iota
+	childThere         // and waits for its ids to be mapped
+	childGone          // there is nobody to map ids for
 )
 
 // guestClone says how to start the guest.
@@ -90,8 +88,9 @@ type idMaps struct {
 // cloneSpec is all that the child needs, in memory that does not move.
 type cloneSpec struct {
 	flags   uintptr
-	pid     int32 // on the host; the kernel writes it before the child runs
-	gate    uint32
+	pid     int32  // on the host; the kernel writes it before the child runs
+	state   uint32 // a futex
+	gate    [2]int // a pipe, on which the child waits; its end, should we die, is the child's
 	setIDs  bool
 	groups  bool
 	uid     uintptr
@@ -105,6 +104,7 @@ type cloneSpec struct {
 	empty   *byte
 	argv    []*byte
 	env     []*byte
+	byte    byte
 
 	failed struct {
 		at  cloneStep
@@ -131,16 +131,19 @@ func (g *guestClone) clone() (pid int, err error) {
 		}
 		s.files = append(s.files, int32(fd))
 	}
+	if err := unix.Pipe2(s.gate[:], unix.O_CLOEXEC); err != nil {
+		return 0, err
+	}
+	defer unix.Close(s.gate[0])
 	mapped := make(chan error, 1)
 	go func() { mapped <- s.mapIDs(g.ids) }()
 	errno := cloneGuest(s)
-	if errno != 0 {
-		s.turn(gateShut)
-		<-mapped
-		return 0, errno
-	}
+	s.gone() // or it is the guest by now; in no case does it wait
 	mapErr := <-mapped
 	runtime.KeepAlive(g)
+	if errno != 0 {
+		return 0, errno
+	}
 	if s.failed.at == 0 && mapErr == nil {
 		return int(s.pid), nil
 	}
@@ -198,37 +201,35 @@ func (g *guestClone) spec() (s *cloneSpec, err error) {
 
 // mapIDs waits for the child, maps its ids, which takes the caller's rights in
 // the caller's own namespace (user_namespaces(7)), and lets it go on.
-func (s *cloneSpec) mapIDs(m *idMaps) (err error) {
-	for atomic.LoadUint32(&s.gate) == gateNobody {
+func (s *cloneSpec) mapIDs(m *idMaps) error {
+	defer unix.Close(s.gate[1]) // without a byte, it gives up
+	for atomic.LoadUint32(&s.state) == childUnborn {
 		// EAGAIN, EINTR: look again.
-		_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.gate)), futexWait, uintptr(gateNobody), 0, 0, 0)
+		_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWait, uintptr(childUnborn), 0, 0, 0)
 	}
-	if atomic.LoadUint32(&s.gate) == gateShut {
+	if atomic.LoadUint32(&s.state) == childGone {
 		return nil
 	}
-	defer func() {
-		if err != nil {
-			s.turn(gateShut)
-		} else {
-			s.turn(gateOpen)
-		}
-	}()
-	if m == nil {
-		return nil
-	}
-	files := []struct{ name, text string }{
-		{"uid_map", fmt.Sprintf("%d %d 1\n", m.uid, m.hostUID)},
-		{"gid_map", fmt.Sprintf("%d %d 1\n", m.gid, m.hostGID)},
-	}
-	if !m.setgroups { // without the right to, gid_map takes this first
-		files = slices.Insert(files, 0, struct{ name, text string }{"setgroups", "deny"})
-	}
-	for _, file := range files {
-		if err := rawfile.Write(fmt.Sprintf("/proc/%d/%s", s.pid, file.name), file.text); err != nil {
+	if m != nil {
+		if err := m.write(s.pid); err != nil {
 			return fmt.Errorf("map the ids of the guest: %w", err)
 		}
 	}
-	return nil
+	_, err := unix.Write(s.gate[1], []byte{1})
+	return err
+}
+
+func (m *idMaps) write(pid int32) error {
+	file := func(name, text string) error { return rawfile.Write(fmt.Sprintf("/proc/%d/%s", pid, name), text) }
+	if err := file("uid_map", fmt.Sprintf("%d %d 1\n", m.uid, m.hostUID)); err != nil {
+		return err
+	}
+	if !m.setgroups { // without the right to map others, gid_map takes this first
+		if err := file("setgroups", "deny"); err != nil {
+			return err
+		}
+	}
+	return file("gid_map", fmt.Sprintf("%d %d 1\n", m.gid, m.hostGID))
 }
 
 // Operations of futex(2), among those who share memory.
@@ -237,10 +238,11 @@ const (
 	futexWake = 1 | 128
 )
 
-// turn turns the gate, and wakes whoever waits at it.
-func (s *cloneSpec) turn(to uint32) {
-	atomic.StoreUint32(&s.gate, to)
-	_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.gate)), futexWake, 1, 0, 0, 0)
+// gone tells mapIDs not to wait for a child that never came to be.
+func (s *cloneSpec) gone() {
+	if atomic.CompareAndSwapUint32(&s.state, childUnborn, childGone) {
+		_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWake, 1, 0, 0, 0)
+	}
 }
 
 // cloneGuest returns when the child has executed its program, or has ended, of
@@ -271,6 +273,7 @@ func cloneGuest(s *cloneSpec) syscall.Errno {
 //go:nosplit
 func runGuestChild(s *cloneSpec) {
 	var at cloneStep
+	var n uintptr
 	var err syscall.Errno
 
 	at = stepSetsid
@@ -278,14 +281,15 @@ func runGuestChild(s *cloneSpec) {
 		goto failed
 	}
 
+	// The pipe's other end is the parent's alone: should that die, this ends.
 	at = stepMapIDs
-	atomic.StoreUint32(&s.gate, gateWaiting)
-	syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.gate)), futexWake, 1, 0, 0, 0)
-	for atomic.LoadUint32(&s.gate) == gateWaiting {
-		syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.gate)), futexWait, uintptr(gateWaiting), 0, 0, 0)
-	}
-	if atomic.LoadUint32(&s.gate) == gateShut {
-		err = syscall.ECANCELED
+	s.state = childThere
+	syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWake, 1, 0, 0, 0)
+	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(s.gate[1]), 0, 0)
+	if n, _, err = syscall.RawSyscall(unix.SYS_READ, uintptr(s.gate[0]), uintptr(unsafe.Pointer(&s.byte)), 1); n != 1 {
+		if err == 0 {
+			err = syscall.ECANCELED
+		}
 		goto failed
 	}
 
