@@ -39,6 +39,13 @@ type builder struct {
 	stage int
 	root  int
 	dirs  int // scratch directories made
+
+	// openDir is the directory of the new root that was last worked in. An empty
+	// path: none.
+	openDir struct {
+		path string
+		fd   int
+	}
 }
 
 // stagePlaces are directories of which each Linux has one, to mount the stage
@@ -66,6 +73,7 @@ func (b *builder) build() error {
 			return fail("build root", op.Path, err)
 		}
 	}
+	b.forget("/")
 	if b.setup.RootReadonly {
 		if err := setAttr(b.root, unix.MOUNT_ATTR_RDONLY, 0); err != nil {
 			return fail("build root", "read-only", err)
@@ -107,15 +115,18 @@ func (b *builder) openSource(op *Op) (int, error) {
 		b.fds = b.fds[1:]
 		return tree, nil // the host has set its attributes
 	}
-	return CloneTree(op.Source, op.Dev, op.Ino, op.Flags&BindDevice != 0)
+	if op.Dev == 0 && op.Ino == 0 {
+		// Not what a caller named, but a directory or device of the system.
+		return cloneTree(unix.AT_FDCWD, op.Source, op.Flags&BindDevice != 0)
+	}
+	return CloneTree(op.Source, op.Dev, op.Ino)
 }
 
 // CloneTree opens path, without following any symbolic link, as a private copy
-// of its mounts that is read-only (unless it is a device), nosuid and nodev. If
-// dev and ino are not zero, what is there must have them: the path was resolved
-// earlier, and a directory may have been swapped for a link since then
-// (CVE-2021-30465).
-func CloneTree(path string, dev, ino uint64, device bool) (int, error) {
+// of its mounts that is read-only, nosuid and nodev. What is there must have this
+// dev and ino: the path was resolved earlier, and a directory may have been
+// swapped for a link since then (CVE-2021-30465).
+func CloneTree(path string, dev, ino uint64) (int, error) {
 	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
@@ -127,14 +138,15 @@ func CloneTree(path string, dev, ino uint64, device bool) (int, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return -1, err
 	}
-	if (dev != 0 || ino != 0) && (st.Dev != dev || st.Ino != ino) {
+	if st.Dev != dev || st.Ino != ino {
 		return -1, fmt.Errorf("it is not what it was a moment ago: %w", unix.ESTALE)
 	}
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH)
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		flags |= unix.AT_RECURSIVE
-	}
-	tree, err := unix.OpenTree(fd, "", flags)
+	return cloneTree(fd, "", false)
+}
+
+func cloneTree(at int, path string, device bool) (int, error) {
+	tree, err := unix.OpenTree(at, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|
+		unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW|unix.AT_RECURSIVE)
 	if err != nil {
 		return -1, err
 	}
@@ -142,7 +154,7 @@ func CloneTree(path string, dev, ino uint64, device bool) (int, error) {
 	if device {
 		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
 	}
-	if err := setAttr(tree, attr, flags&unix.AT_RECURSIVE); err != nil {
+	if err := setAttr(tree, attr, unix.AT_RECURSIVE); err != nil {
 		unix.Close(tree)
 		return -1, err
 	}

@@ -25,7 +25,6 @@ func (b *builder) do(op *Op, tree int) error {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(dir)
 		err = unix.Symlinkat(op.Source, dir, base)
 		if errors.Is(err, unix.EEXIST) {
 			return nil // an image brought its own
@@ -70,16 +69,34 @@ func rel(p string) string {
 }
 
 // parent opens the directory that p is in, and makes it where it is not there.
+// It stays open, and is the builder's: the next op often is in the same.
 func (b *builder) parent(p string) (dir int, base string, err error) {
 	p = path.Clean(p)
 	parent := path.Dir(p)
+	if parent == b.openDir.path {
+		return b.openDir.fd, path.Base(p), nil
+	}
 	dir, err = unix.Openat2(b.root, rel(parent), beneath(unix.O_PATH|unix.O_DIRECTORY))
 	if errors.Is(err, unix.ENOENT) {
 		if err = b.mkdir(parent, 0o755); err == nil {
 			dir, err = unix.Openat2(b.root, rel(parent), beneath(unix.O_PATH|unix.O_DIRECTORY))
 		}
 	}
-	return dir, path.Base(p), err
+	if err != nil {
+		return -1, "", err
+	}
+	b.forget("/")
+	b.openDir.path, b.openDir.fd = parent, dir
+	return dir, path.Base(p), nil
+}
+
+// forget closes the open directory where it is p or below it: something has been
+// put over p, and what is open is hidden now.
+func (b *builder) forget(p string) {
+	if at := b.openDir.path; at != "" && (p == "/" || at == p || strings.HasPrefix(at, p+"/")) {
+		unix.Close(b.openDir.fd)
+		b.openDir.path = ""
+	}
 }
 
 // mkdir makes a directory with exactly this mode, and its parents. One that is
@@ -92,7 +109,6 @@ func (b *builder) mkdir(p string, mode uint32) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
 	err = unix.Mkdirat(dir, base, mode)
 	if !errors.Is(err, unix.EEXIST) {
 		return err
@@ -109,7 +125,6 @@ func (b *builder) writeFile(op *Op) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
 	how := beneath(unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW)
 	how.Mode = uint64(op.Mode)
 	fd, err := unix.Openat2(dir, base, how)
@@ -127,47 +142,41 @@ func (b *builder) writeFile(op *Op) error {
 	return nil
 }
 
-// attachMade attaches a tree at p, and makes the directory or file to do it on.
+// attachMade attaches a tree at p, makes the directory or file to do it on, and
+// closes the tree.
 func (b *builder) attachMade(tree int, p string) error {
+	defer unix.Close(tree)
 	var st unix.Stat_t
 	if err := unix.Fstat(tree, &st); err != nil {
 		return err
-	}
-	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		if err := b.mkdir(p, 0o755); err != nil {
-			return err
-		}
-		return b.attach(tree, p)
 	}
 	dir, base, err := b.parent(p)
 	if err != nil {
 		return err
 	}
-	defer unix.Close(dir)
-	how := beneath(unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL)
-	how.Mode = 0o644
-	fd, err := unix.Openat2(dir, base, how)
-	if err == nil {
-		unix.Close(fd)
-	} else if !errors.Is(err, unix.EEXIST) {
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		err = unix.Mkdirat(dir, base, 0o755)
+	} else {
+		err = unix.Mknodat(dir, base, unix.S_IFREG|0o644, 0)
+	}
+	if err == nil { // it is ours, and so no link
+		return unix.MoveMount(tree, "", dir, base, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	}
+	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	return b.attach(tree, p)
-}
-
-// attach puts a tree over what is at p, and closes it.
-func (b *builder) attach(tree int, p string) error {
-	defer unix.Close(tree)
-	at, err := b.lookup(p)
+	at, err := unix.Openat2(dir, base, beneath(unix.O_PATH))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(at)
-	return moveOnto(tree, at)
+	return b.moveOnto(tree, at, p)
 }
 
-// moveOnto attaches a tree on top of what an O_PATH descriptor names.
-func moveOnto(tree, at int) error {
+// moveOnto attaches a tree on top of what an O_PATH descriptor names, which is
+// at p.
+func (b *builder) moveOnto(tree, at int, p string) error {
+	b.forget(path.Clean(p))
 	return unix.MoveMount(tree, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
 
@@ -187,7 +196,7 @@ func (b *builder) cover(p string, tree func(at int) (int, error)) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return moveOnto(fd, at)
+	return b.moveOnto(fd, at, p)
 }
 
 func (b *builder) scratch(op *Op) error {

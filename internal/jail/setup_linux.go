@@ -82,7 +82,7 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 	}
 	defer userns.Close()
 	for _, s := range sources {
-		fd, err := guest.CloneTree(s.path, s.dev, s.ino, false)
+		fd, err := guest.CloneTree(s.path, s.dev, s.ino)
 		if err != nil {
 			return fds, fmt.Errorf("mount %s: %w", s.path, err)
 		}

@@ -109,7 +109,7 @@ func TestSwappedSource(t *testing.T) {
 			swapping(t, a, b)
 			opened, refused := 0, 0
 			for end := time.Now().Add(race); time.Now().Before(end); {
-				switch ours, err := isSource(s, func() (int, error) { return guest.CloneTree(s.path, s.dev, s.ino, false) }); {
+				switch ours, err := isSource(s, func() (int, error) { return guest.CloneTree(s.path, s.dev, s.ino) }); {
 				case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENOENT):
 					refused++
 				case err != nil:
