@@ -2,6 +2,7 @@ package guest
 
 import (
 	"runtime"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -104,13 +105,13 @@ func rawCapset(a, b uintptr) syscall.Errno {
 // CanBeSelf reports whether this program can be its own guest: it imports
 // guest/self, and does not link cgo, with which the runtime makes no system call
 // on all threads. It tries one that changes nothing.
-func CanBeSelf() bool {
-	if !Self {
-		return false
-	}
+func CanBeSelf() bool { return Self && callsAllThreads() }
+
+// callsAllThreads tries once: it stops the world.
+var callsAllThreads = sync.OnceValue(func() bool {
 	_, _, err := syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0)
 	return err != unix.ENOTSUP
-}
+})
 
 func capsetAllThreads(a, b uintptr) syscall.Errno {
 	_, _, err := syscall.AllThreadsSyscall(unix.SYS_CAPSET, a, b, 0)

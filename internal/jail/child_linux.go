@@ -26,7 +26,7 @@ func startChild(g *guestClone) (*child, error) {
 	// Not waited for yet, so the pid is its own.
 	if c.fd, err = unix.PidfdOpen(pid, 0); err != nil {
 		_ = unix.Kill(pid, unix.SIGKILL)
-		_, _ = wait4(pid)
+		_ = reapChild(pid)
 		return nil, fmt.Errorf("pidfd of the guest (Linux 5.3): %w", err)
 	}
 	return c, nil

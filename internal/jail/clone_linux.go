@@ -4,21 +4,30 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync/atomic"
+	"slices"
+	"sync"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/kavach-dev/kavach/internal/rawfile"
 )
 
 // The clone of the guest. Package syscall copies the page tables of the whole
 // program where a user namespace is asked for, which takes the longer the more
-// memory the program has. Here the child is in its parent's memory until its
-// execve, whatever the namespaces. As in package guest, nothing of the Go runtime
-// runs in it: one straight list of raw system calls, on memory that was made
-// ready before.
+// memory the program has. Here nothing is copied:
+//
+//	this thread            mapper                      guest
+//	  │ vfork ───────────▶ │ clone, on a new stack ───▶ │ wait at the gate
+//	  │ (stands still)     │ map its ids, by the        │
+//	  │                    │ rights of the caller       │
+//	  │                    │ open the gate ───────────▶ │ take the ids, stdio
+//	  │ ◀───────────────── │ exit                       │ execve
+//	  │ ◀── end of the report ───────────────────────── │
+//
+// All three are in the memory of this program until they end or execute another,
+// and so nothing of the Go runtime may run in the last two: each is a straight
+// list of raw system calls, on memory that was made ready before. Nothing of them
+// waits for another thread of this program: the runtime may have stopped those.
 
 //go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
 func runtimeBeforeFork()
@@ -29,25 +38,20 @@ func runtimeAfterFork()
 //go:linkname runtimeAfterForkInChild syscall.runtime_AfterForkInChild
 func runtimeAfterForkInChild()
 
-// entersyscallblock lets the runtime go on without this thread, which the kernel
-// holds until the child's execve: somebody else has to map the child's ids
-// meanwhile. Reachable by name, as gVisor needs it (go.dev/issue/67401).
-//
-//go:linkname entersyscallblock runtime.entersyscallblock
-func entersyscallblock()
-
-//go:linkname exitsyscall runtime.exitsyscall
-func exitsyscall()
-
-// rawClone makes the system call clone or clone3 for a child on the caller's
+// rawVfork is clone(2) with CLONE_VM, CLONE_VFORK and SIGCHLD, on the caller's
 // stack.
-func rawClone(trap, a1, a2, a3 uintptr) (pid, errno uintptr)
+func rawVfork() (pid, errno uintptr)
+
+// cloneOnStack makes the system call clone or clone3 for a child that runs
+// runGuestChild.
+func cloneOnStack(trap, a1, a2, a3 uintptr, s *cloneSpec) (errno uintptr)
 
 // cloneStep numbers what the child does, so that a failure says where it was.
 type cloneStep uint32
 
 const (
-	stepSetsid cloneStep = iota + 1
+	stepClone cloneStep = iota + 1
+	stepSetsid
 	stepMapIDs
 	stepSetIDs
 	stepAmbient
@@ -57,16 +61,9 @@ const (
 )
 
 var cloneStepNames = map[cloneStep]string{
-	stepSetsid: "setsid", stepMapIDs: "map ids", stepSetIDs: "set ids", stepAmbient: "keep capabilities",
+	stepClone: "clone into new namespaces", stepSetsid: "setsid", stepMapIDs: "map ids", stepSetIDs: "set ids", stepAmbient: "keep capabilities",
 	stepChdir: "chdir", stepFiles: "stdio", stepExec: "exec",
 }
-
-// What is known of the child.
-const (
-	childUnborn uint32 = iota
-	childThere         // and waits for its ids to be mapped
-	childGone          // there is nobody to map ids for
-)
 
 // guestClone says how to start the guest.
 type guestClone struct {
@@ -76,6 +73,7 @@ type guestClone struct {
 	files   []*os.File // its descriptors from 0 on
 	flags   uintptr    // CLONE_NEW…
 	ids     *idMaps    // nil: no user namespace of its own
+	cgroup  *os.File   // of version 2, to start in; nil: that of the caller
 }
 
 // idMaps is who the guest is in its user namespace.
@@ -85,31 +83,43 @@ type idMaps struct {
 	setgroups        bool // the caller may, and the groups of the caller are dropped
 }
 
-// cloneSpec is all that the child needs, in memory that does not move.
-type cloneSpec struct {
-	flags   uintptr
-	pid     int32  // on the host; the kernel writes it before the child runs
-	state   uint32 // a futex
-	gate    [2]int // a pipe, on which the child waits; its end, should we die, is the child's
-	setIDs  bool
-	groups  bool
-	uid     uintptr
-	gid     uintptr
-	ambient uintptr // the capabilities below this number are kept; 0: as execve does
-	caps    unix.CapUserHeader
-	capData [2]unix.CapUserData
-	files   []int32 // what becomes its descriptors from 0 on; none is one of these
-	program int
-	root    *byte
-	empty   *byte
-	argv    []*byte
-	env     []*byte
-	byte    byte
+// guestStack is for runGuestChild and the system calls that it makes, none of
+// which takes more than a few hundred bytes.
+const guestStack = 16 << 10
 
-	failed struct {
-		at  cloneStep
-		err syscall.Errno
-	}
+// cloneSpec is all that the mapper and the guest need, in memory that does not
+// move.
+type cloneSpec struct {
+	trap, a1, a2, a3 uintptr // the clone
+	args             cloneArgs
+	stack            []byte
+
+	pid    int32     // on the host; the kernel writes it before the child runs
+	path   [32]byte  // "/proc/PID/…"
+	maps   []idFile  // what is written to let the guest have ids
+	gate   [2]int    // a pipe; a byte opens it, its end says to give up
+	report [2]int    // a pipe; eight bytes say what failed, its end that nothing did
+	byte   [1]byte   // what comes through the gate
+	failed [2]uint32 // step, errno: of the mapper, or of the guest on its way to report
+
+	setIDs, groups bool
+	uid, gid       uintptr
+	ambient        uintptr // the capabilities below this number are kept; 0: as execve does
+	caps           unix.CapUserHeader
+	capData        [2]unix.CapUserData
+	files          []int32 // what becomes its descriptors from 0 on; none is one of these
+	program        int
+	root, empty    *byte
+	argv, env      []*byte
+}
+
+// idFile is a file of /proc/PID, and what is written to it.
+type idFile struct{ name, text []byte }
+
+// cloneArgs is struct clone_args of clone3(2), Linux 5.7.
+type cloneArgs struct {
+	flags, pidfd, childTID, parentTID, exitSignal, stack, stackSize, tls uint64
+	setTID, setTIDSize, cgroup                                           uint64
 }
 
 // clone starts the guest and returns its pid, which is to be waited for.
@@ -118,63 +128,114 @@ func (g *guestClone) clone() (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	// Copies above the places that they go to, so that none overwrites another.
+	var open []int
 	defer func() {
-		for _, fd := range s.files {
-			unix.Close(int(fd))
+		for _, fd := range open {
+			unix.Close(fd)
 		}
 	}()
+	// Copies above the places that they go to, so that none overwrites another.
 	for _, f := range g.files {
 		fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, len(g.files))
 		if err != nil {
 			return 0, err
 		}
-		s.files = append(s.files, int32(fd))
+		open, s.files = append(open, fd), append(s.files, int32(fd))
 	}
-	if err := unix.Pipe2(s.gate[:], unix.O_CLOEXEC); err != nil {
-		return 0, err
+	for _, pipe := range []*[2]int{&s.gate, &s.report} {
+		if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+			return 0, err
+		}
+		open = append(open, pipe[0], pipe[1])
 	}
-	defer unix.Close(s.gate[0])
-	mapped := make(chan error, 1)
-	go func() { mapped <- s.mapIDs(g.ids) }()
-	errno := cloneGuest(s)
-	s.gone() // or it is the guest by now; in no case does it wait
-	mapErr := <-mapped
-	runtime.KeepAlive(g)
+	defer keepDumpable()()
+	mapper, errno := vforkMapper(s)
+	open = slices.DeleteFunc(open, func(fd int) bool { return fd == s.gate[1] || fd == s.report[1] })
+	unix.Close(s.gate[1])
+	unix.Close(s.report[1])
 	if errno != 0 {
 		return 0, errno
 	}
-	if s.failed.at == 0 && mapErr == nil {
-		return int(s.pid), nil
-	}
-	if _, err := wait4(int(s.pid)); err != nil {
+	if err := reapChild(mapper); err != nil {
 		return 0, err
 	}
-	if mapErr != nil {
-		return 0, mapErr
+	failed := s.failed
+	if s.pid != 0 {
+		if n := readReport(s.report[0], &failed); n == 0 && failed[0] == 0 {
+			runtime.KeepAlive(g)
+			runtime.KeepAlive(s)
+			return int(s.pid), nil
+		}
+		if err := reapChild(int(s.pid)); err != nil {
+			return 0, err
+		}
 	}
-	return 0, fmt.Errorf("start the guest: %s: %w", cloneStepNames[s.failed.at], s.failed.err)
+	if s.failed[0] != 0 {
+		failed = s.failed // of the mapper: what the guest says is only its consequence
+	}
+	return 0, fmt.Errorf("%s: %w", cloneStepNames[cloneStep(failed[0])], syscall.Errno(failed[1]))
 }
 
-func wait4(pid int) (int, error) {
+// readReport returns when the guest has executed its program, or has ended.
+func readReport(fd int, failed *[2]uint32) (n int) {
+	b := unsafe.Slice((*byte)(unsafe.Pointer(failed)), unsafe.Sizeof(*failed))
 	for {
-		n, err := unix.Wait4(pid, nil, 0, nil)
+		n, err := unix.Read(fd, b)
 		if err != unix.EINTR {
-			return n, err
+			return max(n, 0)
+		}
+	}
+}
+
+// reapChild waits for a child that has ended or is about to. ECHILD: somebody of
+// this program waits for any child.
+func reapChild(pid int) error {
+	for {
+		_, err := unix.Wait4(pid, nil, 0, nil)
+		if err == nil || err == unix.ECHILD {
+			return nil
+		}
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// dumpable keeps this program as it is (PR_SET_DUMPABLE, prctl(2)): where the
+// guest takes ids that are not the caller's, the kernel takes the attribute from
+// the memory that it is in, which is ours.
+var dumpable struct {
+	mu     sync.Mutex // guards what follows
+	clones int        // that go on
+	was    int
+}
+
+func keepDumpable() (restore func()) {
+	d := &dumpable
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.clones == 0 {
+		d.was, _ = unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0) // it cannot fail
+	}
+	d.clones++
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.clones--; d.clones == 0 && d.was == 1 {
+			_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) // it cannot fail
 		}
 	}
 }
 
 // spec puts everything where a child can use it.
 func (g *guestClone) spec() (s *cloneSpec, err error) {
-	s = &cloneSpec{
-		flags:   g.flags | unix.CLONE_VM | unix.CLONE_VFORK | unix.CLONE_PARENT_SETTID | uintptr(unix.SIGCHLD),
-		program: int(g.program.Fd()),
-	}
-	if g.ids != nil {
-		s.setIDs, s.groups = true, g.ids.setgroups
-		s.uid, s.gid = uintptr(g.ids.uid), uintptr(g.ids.gid)
-		if g.ids.uid != 0 {
+	s = &cloneSpec{program: int(g.program.Fd()), stack: make([]byte, guestStack)}
+	s.clone(g)
+	if m := g.ids; m != nil {
+		s.setIDs, s.groups = true, m.setgroups
+		s.uid, s.gid = uintptr(m.uid), uintptr(m.gid)
+		s.maps = m.files()
+		if m.uid != 0 {
 			// Only uid 0 keeps its capabilities over the execve of the guest,
 			// which needs them to build the root and drops them then.
 			s.ambient = lastCap() + 1
@@ -199,75 +260,110 @@ func (g *guestClone) spec() (s *cloneSpec, err error) {
 	return s, err
 }
 
-// mapIDs waits for the child, maps its ids, which takes the caller's rights in
-// the caller's own namespace (user_namespaces(7)), and lets it go on.
-func (s *cloneSpec) mapIDs(m *idMaps) error {
-	defer unix.Close(s.gate[1]) // without a byte, it gives up
-	for atomic.LoadUint32(&s.state) == childUnborn {
-		// EAGAIN, EINTR: look again.
-		_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWait, uintptr(childUnborn), 0, 0, 0)
+// clone puts together the system call. CLONE_PARENT: the guest is a child of this
+// program, not of the mapper.
+func (s *cloneSpec) clone(g *guestClone) {
+	flags := g.flags | unix.CLONE_VM | unix.CLONE_PARENT | unix.CLONE_PARENT_SETTID
+	top := uintptr(unsafe.Pointer(&s.stack[0])) + guestStack
+	if g.cgroup == nil {
+		s.trap, s.a1, s.a2, s.a3 = unix.SYS_CLONE, flags, top&^15, uintptr(unsafe.Pointer(&s.pid))
+		return
 	}
-	if atomic.LoadUint32(&s.state) == childGone {
-		return nil
+	s.args = cloneArgs{
+		flags: uint64(flags | unix.CLONE_INTO_CGROUP), parentTID: uint64(uintptr(unsafe.Pointer(&s.pid))),
+		stack: uint64(uintptr(unsafe.Pointer(&s.stack[0]))), stackSize: uint64(top&^15 - uintptr(unsafe.Pointer(&s.stack[0]))),
+		cgroup: uint64(g.cgroup.Fd()),
 	}
-	if m != nil {
-		if err := m.write(s.pid); err != nil {
-			return fmt.Errorf("map the ids of the guest: %w", err)
-		}
-	}
-	_, err := unix.Write(s.gate[1], []byte{1})
-	return err
+	s.trap, s.a1, s.a2 = unix.SYS_CLONE3, uintptr(unsafe.Pointer(&s.args)), unsafe.Sizeof(s.args)
 }
 
-func (m *idMaps) write(pid int32) error {
-	file := func(name, text string) error { return rawfile.Write(fmt.Sprintf("/proc/%d/%s", pid, name), text) }
-	if err := file("uid_map", fmt.Sprintf("%d %d 1\n", m.uid, m.hostUID)); err != nil {
-		return err
+// files are what maps the ids (user_namespaces(7)). Without the right to map
+// others, gid_map takes a "deny" first.
+func (m *idMaps) files() []idFile {
+	list := []idFile{{[]byte("/uid_map\x00"), fmt.Appendf(nil, "%d %d 1\n", m.uid, m.hostUID)}}
+	if !m.setgroups {
+		list = append(list, idFile{[]byte("/setgroups\x00"), []byte("deny")})
 	}
-	if !m.setgroups { // without the right to map others, gid_map takes this first
-		if err := file("setgroups", "deny"); err != nil {
-			return err
-		}
-	}
-	return file("gid_map", fmt.Sprintf("%d %d 1\n", m.gid, m.hostGID))
+	return append(list, idFile{[]byte("/gid_map\x00"), fmt.Appendf(nil, "%d %d 1\n", m.gid, m.hostGID)})
 }
 
-// Operations of futex(2), among those who share memory.
-const (
-	futexWait = 0 | 128
-	futexWake = 1 | 128
-)
-
-// gone tells mapIDs not to wait for a child that never came to be.
-func (s *cloneSpec) gone() {
-	if atomic.CompareAndSwapUint32(&s.state, childUnborn, childGone) {
-		_, _, _ = syscall.Syscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWake, 1, 0, 0, 0)
-	}
-}
-
-// cloneGuest returns when the child has executed its program, or has ended, of
-// which s.failed then says why.
+// vforkMapper returns when the mapper has ended.
 //
 //go:norace
 //go:noinline
-//go:nosplit
-func cloneGuest(s *cloneSpec) syscall.Errno {
-	entersyscallblock()
+func vforkMapper(s *cloneSpec) (pid int, err syscall.Errno) {
 	runtimeBeforeFork()
-	pid, errno := rawClone(unix.SYS_CLONE, s.flags, 0, uintptr(unsafe.Pointer(&s.pid)))
-	if errno != 0 || pid != 0 {
+	r, e := rawVfork()
+	if e != 0 || r != 0 {
 		runtimeAfterFork()
-		exitsyscall()
-		return syscall.Errno(errno)
+		return int(r), syscall.Errno(e)
 	}
 	runtimeAfterForkInChild()
-	runGuestChild(s)
-	return 0 // not reached
+	runMapper(s)
+	return 0, 0 // not reached
 }
 
-// runGuestChild is the child's whole life until its execve. It must not allocate,
-// grow the stack or call anything that might, and writes to nothing of s but what
-// is there for it.
+// runMapper is the mapper's whole life. It must not allocate, grow the stack or
+// call anything that might, and writes to nothing of s but what is there for it.
+//
+//go:norace
+//go:nosplit
+func runMapper(s *cloneSpec) {
+	var fd uintptr
+	var err syscall.Errno
+	at := stepClone
+	if err = syscall.Errno(cloneOnStack(s.trap, s.a1, s.a2, s.a3, s)); err != 0 {
+		goto failed
+	}
+	at = stepMapIDs
+	for i := 0; i < len(s.maps); i++ {
+		s.putPath(s.maps[i].name)
+		fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT, ^uintptr(99), uintptr(unsafe.Pointer(&s.path)), unix.O_WRONLY|unix.O_CLOEXEC, 0, 0, 0)
+		if err != 0 {
+			goto failed
+		}
+		text := s.maps[i].text
+		_, _, err = syscall.RawSyscall(unix.SYS_WRITE, fd, uintptr(unsafe.Pointer(&text[0])), uintptr(len(text)))
+		if err != 0 {
+			goto failed
+		}
+		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	}
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(s.gate[1]), uintptr(unsafe.Pointer(&s.byte)), 1)
+failed:
+	if err != 0 {
+		s.failed[0], s.failed[1] = uint32(at), uint32(err)
+	}
+	for {
+		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+	}
+}
+
+// putPath makes the path of a file of the guest's directory in /proc. (It does
+// without copy, which the race detector makes a call.)
+//
+//go:norace
+//go:nosplit
+func (s *cloneSpec) putPath(name []byte) {
+	const dir = "/proc/"
+	n := 0
+	for ; n < len(dir); n++ {
+		s.path[n] = dir[n]
+	}
+	end := n + 1
+	for p := s.pid; p >= 10; p /= 10 {
+		end++
+	}
+	for i, p := end-1, s.pid; i >= n; i-- {
+		s.path[i] = byte('0' + p%10)
+		p /= 10
+	}
+	for i := 0; i < len(name); i++ {
+		s.path[end+i] = name[i]
+	}
+}
+
+// runGuestChild is the guest's whole life until its execve, under the same rules.
 //
 //go:norace
 //go:nosplit
@@ -281,10 +377,8 @@ func runGuestChild(s *cloneSpec) {
 		goto failed
 	}
 
-	// The pipe's other end is the parent's alone: should that die, this ends.
+	// Should both who have the other end die, this ends, too.
 	at = stepMapIDs
-	s.state = childThere
-	syscall.RawSyscall6(unix.SYS_FUTEX, uintptr(unsafe.Pointer(&s.state)), futexWake, 1, 0, 0, 0)
 	syscall.RawSyscall(unix.SYS_CLOSE, uintptr(s.gate[1]), 0, 0)
 	if n, _, err = syscall.RawSyscall(unix.SYS_READ, uintptr(s.gate[0]), uintptr(unsafe.Pointer(&s.byte)), 1); n != 1 {
 		if err == 0 {
@@ -342,7 +436,8 @@ func runGuestChild(s *cloneSpec) {
 		uintptr(unsafe.Pointer(&s.argv[0])), uintptr(unsafe.Pointer(&s.env[0])), unix.AT_EMPTY_PATH, 0)
 
 failed:
-	s.failed.at, s.failed.err = at, err
+	failure := [2]uint32{uint32(at), uint32(err)}
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(s.report[1]), uintptr(unsafe.Pointer(&failure)), unsafe.Sizeof(failure))
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 126, 0, 0)
 	}
