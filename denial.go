@@ -99,7 +99,7 @@ func explainPath(p *policy.Policy, path, errno string) (backend.Denial, bool) {
 func visible(p *policy.Policy, path string) bool {
 	var shown []string
 	if p.Filesystem.Root == policy.RootHost {
-		shown = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev", "/tmp"}
+		shown = append(policy.HostDirs(), "/proc", "/dev", "/tmp")
 	}
 	for _, m := range p.Filesystem.Mounts {
 		shown = append(shown, m.Source)

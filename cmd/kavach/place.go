@@ -61,7 +61,7 @@ func seenAt(m policy.Mount) string {
 }
 
 // systemDirs are visible in any case, where the root is the host's.
-var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+var systemDirs = policy.HostDirs()
 
 // applyWorkdir shows the current directory at its own path and starts there,
 // unless that would show a home, or what each sandbox has of its own.

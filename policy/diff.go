@@ -1,0 +1,73 @@
+package policy
+
+// Effect is what it does to a sandbox to go from one value to another.
+type Effect string
+
+// Effects. Different: neither value is the stricter, or the field has no order.
+const (
+	Same      Effect = "same"
+	Stricter  Effect = "stricter"
+	Weaker    Effect = "weaker"
+	Different Effect = "different"
+)
+
+// Difference is one field in which two policies differ in meaning.
+type Difference struct {
+	// Field is as in FieldError, but for mounts, which are named by where they
+	// are seen, because their places in the lists differ:
+	// `filesystem.mounts["/data"].access`.
+	Field string `json:"field"`
+
+	// From and To are the values, in the words of a policy file. A value that
+	// is not set is shown as what it stands for: "256m (default)".
+	From string `json:"from"`
+	To   string `json:"to"`
+
+	// Effect is never Same.
+	Effect Effect `json:"effect"`
+}
+
+// Diff lists in which fields two policies differ in what they mean, in the
+// order of the fields. Names are not compared, and neither is how a value is
+// spelled. Both policies must be valid.
+func Diff(from, to Policy) []Difference {
+	var list []Difference
+	for _, r := range rules() {
+		list = append(list, r.diff(&from, &to)...)
+	}
+	return list
+}
+
+// Covers reports whether a allows all that b allows: b is as strict in each
+// field, or stricter. A user, an environment and a working directory grant
+// nothing; b covers what leaves them open. Both policies must be valid.
+func Covers(a, b Policy) bool {
+	for _, r := range rules() {
+		if !r.covers(&a, &b) {
+			return false
+		}
+	}
+	return true
+}
+
+// effect is what it does to go from one value to another, of which the first
+// covers the second, or the second the first, or both, or neither.
+func effect(firstCovers, secondCovers bool) Effect {
+	switch {
+	case firstCovers && secondCovers:
+		return Same
+	case firstCovers:
+		return Stricter
+	case secondCovers:
+		return Weaker
+	}
+	return Different
+}
+
+// unless is a list of d, or an empty one where its effect is e.
+func (d Difference) unless(e Effect) []Difference {
+	if d.Effect == e {
+		return nil
+	}
+	return []Difference{d}
+}
