@@ -112,7 +112,10 @@ func restrict(t *testing.T, s *generate.Schema) {
 		"Seccomp.mode":      enum("", policy.SeccompEnforce, policy.SeccompLog),
 		"Resources.cpus":    limit("number", "0.01", "8192"),
 		"Resources.pids":    limit("integer", "1", "4194304"),
-		"Process.user":      {Pattern: `^(|(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?)$`},
+		"Process.user": {AnyOf: []*generate.Schema{
+			{Type: "string", Pattern: `^(|(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?)$`},
+			{Type: "integer", Minimum: "0", Maximum: "4294967294"},
+		}},
 		"Process.env":       {PropertyNames: &generate.Schema{Pattern: `^[^=\x00]+$`}},
 		"Process.workdir":   {Pattern: `^(|/[^\x00]*)$`},
 		"Require.min_score": {Minimum: "0", Maximum: "100"},
