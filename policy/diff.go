@@ -27,6 +27,33 @@ type Difference struct {
 	Effect Effect `json:"effect"`
 }
 
+// Value is what one field of a policy says.
+type Value struct {
+	Field string `json:"field"` // as in Difference
+	Value string `json:"value"` // in the words of a policy file
+
+	// Default says that the field is zero, and Value what that stands for.
+	Default bool `json:"default"`
+}
+
+func (v Value) String() string {
+	if v.Default {
+		return v.Value + " (default)"
+	}
+	return v.Value
+}
+
+// Values lists what the fields of p say, in their order. Mounts and variables
+// have a Value each; where there are none, one Value says so. The policy must be
+// valid.
+func Values(p Policy) []Value {
+	var list []Value
+	for _, r := range rules() {
+		list = append(list, r.values(&p)...)
+	}
+	return list
+}
+
 // Diff lists in which fields two policies differ in what they mean, in the
 // order of the fields. Names are not compared, and neither is how a value is
 // spelled. Both policies must be valid.

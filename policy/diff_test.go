@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -81,7 +82,7 @@ func TestDiff(t *testing.T) {
 		{withMounts(Mount{Source: "/a"}, Mount{Source: "/e", Target: "/a/s"}), withMounts(Mount{Source: "/a"}), `filesystem.mounts["/a/s"]: /e, ro → not shown, different`, "what was hidden is seen"},
 		{Policy{Process: Process{User: "1", Env: map[string]string{"A": "1", "B": "1"}}}, Policy{Process: Process{Env: map[string]string{"A": "", "C": strings.Repeat("x", 100)}}},
 			"process.user: 1 → not set, different\nprocess.env[\"A\"]: \"1\" → \"\", different\nprocess.env[\"B\"]: \"1\" → not set, different\nprocess.env[\"C\"]: not set → \"" + strings.Repeat("x", 80) + "…\", different", "no order"},
-		{Policy{Require: Require{Backends: []string{"process"}}}, Policy{}, "require.backends: [process] → [firecracker, gvisor, oci, process, sev, sgx, wasm] (default), weaker", "any, but noop"},
+		{Policy{Require: Require{Backends: []string{"process"}}}, Policy{}, "require.backends: [process] → [process, oci, wasm, gvisor, sgx, sev, firecracker] (default), weaker", "any, but noop"},
 		{Policy{Seccomp: Seccomp{Files: []string{"/a"}}}, Policy{Seccomp: Seccomp{Files: []string{"/b"}}}, "seccomp.files: [/a] → [/b], different", "neither holds the other"},
 	}
 	for _, test := range tests {
@@ -106,5 +107,33 @@ func TestDiffOfLongValues(t *testing.T) {
 	}
 	if len(Diff(long("1"), long("2"))) != 1 {
 		t.Error("two values that differ at their end are taken for the same")
+	}
+}
+
+func TestValues(t *testing.T) {
+	p := withMounts(Mount{Source: "/w", Access: AccessWrite, Rights: []string{"read_file", "execute"}}, Mount{Source: "/a", Target: "/b"})
+	p.Process.Env = map[string]string{"A": "a b"}
+	p.Resources.CPUs = Unlimited
+	var got []string
+	for _, v := range Values(p) {
+		got = append(got, v.Field+"="+v.String())
+	}
+	want := []string{
+		"name=none", "filesystem.root=nothing", `filesystem.mounts["/b"]=/a, ro`, `filesystem.mounts["/w"]=/w, rw, rights [read_file, execute]`,
+		"filesystem.protected=none", "filesystem.writable=false", "filesystem.tmp_size=1", "filesystem.landlock=on (default)",
+		"seccomp.profile=strict (default)", "seccomp.files=none", "seccomp.mode=enforce (default)", "network.loopback=false",
+		"resources.memory=256m (default)", "resources.swap=0", "resources.io_read=unlimited (default)", "resources.io_write=unlimited (default)",
+		"resources.cpus=unlimited", "resources.pids=64 (default)", "resources.output=1m (default)", "resources.timeout=1m (default)",
+		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set", "require.min_score=0",
+		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	none := Values(Policy{})
+	for _, want := range []Value{{Field: "filesystem.mounts", Value: "none"}, {Field: "process.env", Value: "none"}} {
+		if !slices.Contains(none, want) {
+			t.Errorf("the zero policy does not say %+v", want)
+		}
 	}
 }

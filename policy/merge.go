@@ -50,6 +50,7 @@ func nameRule() rule {
 		},
 		covers: func(_, _ *Policy) bool { return true },
 		diff:   func(_, _ *Policy) []Difference { return nil },
+		values: func(p *Policy) []Value { return []Value{{Field: "name", Value: textOf("none")(p.Name)}} },
 	}
 }
 
@@ -81,7 +82,8 @@ func envRule() rule {
 			}
 			return true
 		},
-		diff: diffEnv,
+		diff:   diffEnv,
+		values: envValues,
 	}
 }
 
@@ -105,6 +107,17 @@ func diffEnv(from, to *Policy) []Difference {
 		if was != is || before != after {
 			list = append(list, d)
 		}
+	}
+	return list
+}
+
+func envValues(p *Policy) []Value {
+	var list []Value
+	for _, name := range slices.Sorted(maps.Keys(p.Process.Env)) {
+		list = append(list, Value{Field: envField(name), Value: quote(p.Process.Env[name])})
+	}
+	if len(list) == 0 {
+		list = append(list, Value{Field: "process.env", Value: "none"})
 	}
 	return list
 }

@@ -30,6 +30,7 @@ func mountRule() rule {
 		merge:  mergeMounts,
 		covers: mountsCovered,
 		diff:   diffMounts,
+		values: mountValues,
 	}
 }
 
@@ -154,6 +155,18 @@ func diffMounts(from, to *Policy) []Difference {
 			d.To, d.Effect = now.words(), effect(false, !uncovers(from, now))
 		}
 		list = append(list, d)
+	}
+	return list
+}
+
+func mountValues(p *Policy) []Value {
+	seen := mountsSeen(p)
+	var list []Value
+	for _, target := range targetsOf(seen, nil) {
+		list = append(list, Value{Field: mountField(target), Value: seen[target].words()})
+	}
+	if len(list) == 0 {
+		list = append(list, Value{Field: "filesystem.mounts", Value: "none"})
 	}
 	return list
 }

@@ -40,7 +40,8 @@ type rule struct {
 	// covers reports whether a allows here all that b allows.
 	covers func(a, b *Policy) bool
 
-	diff func(from, to *Policy) []Difference
+	diff   func(from, to *Policy) []Difference
+	values func(p *Policy) []Value
 }
 
 // rules is the one table. A field may look at what was merged above it.
@@ -89,12 +90,9 @@ const (
 // one form. meet is what is as strict as each of two normal values and no
 // stricter; false: nothing is. b is as strict as a where meet(a, b) is b.
 func field[T any](name, stricter string, at func(*Policy) *T, normal func(T) T, meet func(a, b T) (T, bool), text func(T) string) rule {
-	words := func(p *Policy) string {
-		value, meant := *at(p), normal(*at(p))
-		if reflect.ValueOf(&value).Elem().IsZero() && !reflect.ValueOf(&meant).Elem().IsZero() {
-			return text(meant) + " (default)"
-		}
-		return text(meant)
+	value := func(p *Policy) Value {
+		said, meant := reflect.ValueOf(at(p)).Elem(), normal(*at(p))
+		return Value{name, text(meant), said.IsZero() && !reflect.ValueOf(&meant).Elem().IsZero()}
 	}
 	covers := func(a, b *Policy) bool {
 		met, ok := meet(normal(*at(a)), normal(*at(b)))
@@ -107,7 +105,7 @@ func field[T any](name, stricter string, at func(*Policy) *T, normal func(T) T, 
 			met, ok := meet(normal(*at(a)), normal(*at(b)))
 			switch {
 			case !ok:
-				ps.add(name, fmt.Sprintf("%s and %s cannot be merged", words(a), words(b)), "make them the same, or leave one out")
+				ps.add(name, fmt.Sprintf("%s and %s cannot be merged", value(a), value(b)), "make them the same, or leave one out")
 			case covers(b, a): // a has the stricter value, and spells it as it likes
 				*at(to) = *at(a)
 			case covers(a, b):
@@ -117,9 +115,10 @@ func field[T any](name, stricter string, at func(*Policy) *T, normal func(T) T, 
 			}
 		},
 		diff: func(from, to *Policy) []Difference {
-			d := Difference{Field: name, From: words(from), To: words(to), Effect: effect(covers(from, to), covers(to, from))}
+			d := Difference{Field: name, From: value(from).String(), To: value(to).String(), Effect: effect(covers(from, to), covers(to, from))}
 			return d.unless(Same)
 		},
+		values: func(p *Policy) []Value { return []Value{value(p)} },
 	}
 }
 
@@ -235,13 +234,15 @@ func intersection[T ~string](a, b []T) ([]T, bool) {
 
 func union[T ~string](a, b []T) ([]T, bool) { return sorted(slices.Concat(a, b)), true }
 
-// backendsOf is what a list of require.backends lets be chosen. Noop is chosen
-// only where it is named, so an empty list does not hold it.
+// backendsOf is what a list of require.backends lets be chosen, weakest first.
+// Noop is chosen only where it is named, so an empty list does not hold it.
 func backendsOf(list []string) []string {
-	if len(list) == 0 {
-		list = slices.DeleteFunc(BackendNames(), func(name string) bool { return name == "noop" })
-	}
-	return sorted(list)
+	return slices.DeleteFunc(BackendNames(), func(name string) bool {
+		if len(list) == 0 {
+			return name == "noop"
+		}
+		return !slices.Contains(list, name)
+	})
 }
 
 // someOf is intersection where an empty list would allow what neither does.

@@ -107,11 +107,11 @@ func restrict(t *testing.T, s *generate.Schema) {
 		"Filesystem.protected": {
 			Items: &generate.Schema{Type: "string", Pattern: `^[^/\x00][^\x00]*$`}, UniqueItems: true,
 		},
-		"Seccomp.profile":   enum("", policy.SeccompStrict, policy.SeccompDefault, policy.Off),
-		"Seccomp.files":     {Items: &generate.Schema{Type: "string", Pattern: `^/[^\x00]*$`}, UniqueItems: true},
-		"Seccomp.mode":      enum("", policy.SeccompEnforce, policy.SeccompLog),
-		"Resources.cpus":    limit("number", "0.01", "8192"),
-		"Resources.pids":    limit("integer", "1", "4194304"),
+		"Seccomp.profile": enum("", policy.SeccompStrict, policy.SeccompDefault, policy.Off),
+		"Seccomp.files":   {Items: &generate.Schema{Type: "string", Pattern: `^/[^\x00]*$`}, UniqueItems: true},
+		"Seccomp.mode":    enum("", policy.SeccompEnforce, policy.SeccompLog),
+		"Resources.cpus":  limit("number", "0.01", "8192"),
+		"Resources.pids":  limit("integer", "1", "4194304"),
 		"Process.user": {AnyOf: []*generate.Schema{
 			{Type: "string", Pattern: `^(|(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?)$`},
 			{Type: "integer", Minimum: "0", Maximum: "4294967294"},
