@@ -17,11 +17,11 @@ func loadPolicies(names []string) (policy.Policy, error) {
 	if len(names) == 0 {
 		names = []string{"basic"}
 	}
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return policy.Policy{}, twoFromStdin()
+	}
 	var list []policyfile.Named
-	for i, name := range names {
-		if name == "-" && slices.Contains(names[:i], "-") {
-			return policy.Policy{}, twoFromStdin()
-		}
+	for _, name := range names {
 		p, err := loadPolicy(name)
 		if err != nil {
 			return policy.Policy{}, err

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/kavach-dev/kavach/backend/process"
 	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/score"
 )
 
 // meanings say for each field, as policy.Rules names it, what its value does.
@@ -51,7 +53,7 @@ var meanings = map[string]func(p *policy.Policy) string{
 	"resources.output":   fixed("of stdout, and as much of stderr, for each command"),
 	"resources.timeout":  fixed("wall time of each command"),
 	"process.user": either(func(p *policy.Policy) bool { return p.Process.User != "" },
-		"what the command sees itself as; never that user on the host", "the command sees the numbers of the caller; it never is that user on the host if root makes it"),
+		"what the command sees itself as; it never is that user on the host", "the command sees itself with the numbers of the caller"),
 	"process.env": fixed("beside PATH, HOME and LANG; nothing of the caller's environment is inherited"),
 	"process.workdir": either(func(p *policy.Policy) bool { return p.Process.Workdir != "" },
 		"where commands start", "/; with kavach run, the current directory"),
@@ -85,10 +87,10 @@ func meaning(p *policy.Policy, v policy.Value) string {
 			}
 		}
 	}
-	if say, ok := meanings[field]; ok {
+	if say := meanings[field]; say != nil && !item {
 		return say(p)
 	}
-	return ""
+	return "" // a variable says all there is to say
 }
 
 func mountMeaning(m policy.Mount) string {
@@ -106,7 +108,7 @@ var exposures = []struct {
 	when func(p *policy.Policy) bool
 	text string
 }{
-	{always, "bugs in the host's kernel, on the process backend: all commands share it, and a score there ends at 68"},
+	{always, fmt.Sprintf("bugs in the host's kernel, on the process backend: all commands share it, so that a score there ends at %d", score.Max(process.Name))},
 	{always, "side channels: timing, caches, load, the names and versions of what is installed"},
 	{always, "commands of one sandbox against each other: they are one user"},
 	{func(p *policy.Policy) bool { return len(p.Filesystem.Mounts) > 0 }, "reading what is mounted, and connecting to sockets in it"},

@@ -90,7 +90,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	rt := &kavach.Runtime{Backends: all.All()}
 	sb, err := rt.Create(stop.ctx, j.config)
 	if err != nil {
-		return stop.instead(err)
+		return stop.instead(j.byFlag(err))
 	}
 	e := attendUntil(stop, sb, j)
 	// Nothing is left behind, whatever happened. Where something is, that is
