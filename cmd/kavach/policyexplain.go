@@ -9,6 +9,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/backend/all"
+	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
@@ -100,7 +101,10 @@ func explainPolicy(p policy.Policy) explanation {
 		}
 	}
 	for _, name := range backend.Names() {
-		r := reachable{Backend: name, Built: slices.Contains(built, name), Allowed: len(p.Require.Backends) == 0 || slices.Contains(p.Require.Backends, name)}
+		r := reachable{Backend: name, Built: slices.Contains(built, name), Allowed: slices.Contains(p.Require.Backends, name)}
+		if len(p.Require.Backends) == 0 {
+			r.Allowed = name != noop.Name
+		}
 		if r.Built {
 			r.Value = score.Of(name, &p, nil).Requested
 		}
@@ -162,6 +166,8 @@ func (e *explanation) printScores(w io.Writer) {
 		switch {
 		case !r.Built:
 			missing = append(missing, r.Backend)
+		case !r.Allowed && r.Backend == noop.Name:
+			fmt.Fprintf(w, "  %-12s %d (%s), and only where it is named\n", r.Backend, r.Value, r.Tier)
 		case !r.Allowed:
 			fmt.Fprintf(w, "  %-12s not among require.backends\n", r.Backend)
 		default:
