@@ -3,8 +3,8 @@ package policy
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 )
@@ -57,9 +57,10 @@ func mergeMounts(ps *problems, to, a, b *Policy) {
 			left = append(left, [2]Mount{first, second})
 		}
 	}
+	seen := mountsSeen(to)
 	for _, pair := range left {
 		for _, m := range pair {
-			if m.Source != "" && uncovers(to, m) {
+			if m.Source != "" && uncovers(to.Filesystem.Root, seen, m) {
 				ps.add(mountField(m.seenAt()), "the policies do not both show "+quote(m.Source)+" there, and without it other files would be seen",
 					"show it in both, with rights in common, or in neither")
 				break
@@ -102,18 +103,17 @@ func narrower(a, b Mount) bool {
 	return len(a.Rights) == 0 || len(b.Rights) > 0 && len(common) == len(b.Rights)
 }
 
-// uncovers reports whether p, which does not have the mount m, shows at m's
-// target anything that m did not show there.
-func uncovers(p *Policy, m Mount) bool {
+// uncovers reports whether a root and the mounts seen in it, without the mount
+// m, show at m's target anything that m did not show there.
+func uncovers(root string, seen map[string]Mount, m Mount) bool {
 	target := m.seenAt()
-	seen := mountsSeen(p)
-	for dir := path.Dir(target); dir != "/"; dir = path.Dir(dir) {
+	for dir := range above(target) {
 		if over, ok := seen[dir]; ok {
 			same := over.Source+strings.TrimPrefix(target, dir) == m.Source
 			return !same || !narrower(m, over)
 		}
 	}
-	switch p.Filesystem.Root {
+	switch root {
 	case "":
 		return false
 	case RootHost:
@@ -131,7 +131,7 @@ func mountsCovered(a, b *Policy) bool {
 		}
 	}
 	for target, m := range inA {
-		if _, ok := inB[target]; !ok && uncovers(b, m) {
+		if _, ok := inB[target]; !ok && uncovers(b.Filesystem.Root, inB, m) {
 			return false
 		}
 	}
@@ -150,9 +150,9 @@ func diffMounts(from, to *Policy) []Difference {
 			list = append(list, diffMount(d.Field, old, now)...)
 			continue
 		case was:
-			d.From, d.Effect = old.words(), effect(!uncovers(to, old), false)
+			d.From, d.Effect = old.words(), effect(!uncovers(to.Filesystem.Root, after, old), false)
 		default:
-			d.To, d.Effect = now.words(), effect(false, !uncovers(from, now))
+			d.To, d.Effect = now.words(), effect(false, !uncovers(from.Filesystem.Root, before, now))
 		}
 		list = append(list, d)
 	}
@@ -206,12 +206,29 @@ func (m Mount) seenAt() string { return cmp.Or(m.Target, m.Source) }
 // mountsSeen has the mounts of p by target. Mounts are made in the order of the
 // list, so one is hidden by a later one on a directory above it.
 func mountsSeen(p *Policy) map[string]Mount {
+	later := make(map[string]bool)
 	seen := make(map[string]Mount)
-	for _, m := range p.Filesystem.Mounts {
-		maps.DeleteFunc(seen, func(target string, _ Mount) bool { return isBelow(target, m.seenAt()) })
-		seen[m.seenAt()] = m
+	for _, m := range slices.Backward(p.Filesystem.Mounts) {
+		hidden := false
+		for dir := range above(m.seenAt()) {
+			hidden = hidden || later[dir]
+		}
+		if later[m.seenAt()] = true; !hidden {
+			seen[m.seenAt()] = m
+		}
 	}
 	return seen
+}
+
+// above are the directories above a target, the nearest first, but for "/".
+func above(target string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := strings.LastIndexByte(target, '/'); i > 0; i = strings.LastIndexByte(target[:i], '/') {
+			if !yield(target[:i]) {
+				return
+			}
+		}
+	}
 }
 
 // targetsOf are all targets, parents first.

@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 )
@@ -331,5 +333,20 @@ func scribble(v reflect.Value) {
 		}
 	case reflect.String:
 		v.SetString("scribbled")
+	}
+}
+
+// A policy file of the maximal size has about this many items. What takes time
+// in their square takes minutes.
+func TestMergeLarge(t *testing.T) {
+	p := withMounts()
+	for i := range 30000 {
+		p.Filesystem.Mounts = append(p.Filesystem.Mounts, Mount{Source: fmt.Sprintf("/m/%d/%d", i%100, i)})
+		p.Filesystem.Protected = append(p.Filesystem.Protected, fmt.Sprintf("%d", i))
+		p.Seccomp.Files = append(p.Seccomp.Files, fmt.Sprintf("/%d", i))
+	}
+	p.Filesystem.Mounts = append(p.Filesystem.Mounts, Mount{Source: "/deep" + strings.Repeat("/d", 2000)})
+	if m, err := Merge(p, p); err != nil || !equal(m, p) || !Covers(p, m) {
+		t.Errorf("%d mounts, %v", len(m.Filesystem.Mounts), err)
 	}
 }

@@ -223,9 +223,13 @@ func sorted[T ~string](list []T) []T {
 }
 
 func intersection[T ~string](a, b []T) ([]T, bool) {
+	inB := make(map[T]bool, len(b))
+	for _, item := range b {
+		inB[item] = true
+	}
 	var both []T
 	for _, item := range a {
-		if slices.Contains(b, item) {
+		if inB[item] {
 			both = append(both, item)
 		}
 	}

@@ -55,17 +55,11 @@ func policyShow() *command {
 
 func policyMerge() *command {
 	asJSON := false
-	var rules strings.Builder
-	for _, r := range policy.Rules() {
-		fmt.Fprintf(&rules, "  %-26s %s\n", r.Field, r.Stricter)
-	}
 	return &command{
 		name: "merge", args: "[flags] POLICY POLICY...", short: "print the policy that allows what each of several allows",
 		long: `Print the policy that allows what each of several allows: the stricter value of
-each field. kavach run --policy A --policy B runs with it.
-
-The stricter value, by field:
-` + rules.String(),
+each field, as docs/policies.md has it. Where two values have no order and differ,
+it is an error. kavach run --policy A --policy B runs with the merge.`,
 		flags: jsonFlag(&asJSON),
 		least: 2, most: -1, needs: "two policies, such as: kavach policy merge basic ./site.yaml", values: policy.PresetNames,
 		run: func(args []string) error {

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/kavach-dev/kavach/backend/process"
 	"github.com/kavach-dev/kavach/policy"
-	"github.com/kavach-dev/kavach/score"
 )
 
 // meanings say for each field, as policy.Rules names it, what its value does.
@@ -108,7 +106,7 @@ var exposures = []struct {
 	when func(p *policy.Policy) bool
 	text string
 }{
-	{always, fmt.Sprintf("bugs in the host's kernel, on the process backend: all commands share it, so that a score there ends at %d", score.Max(process.Name))},
+	{always, "bugs in the host's kernel, on the process backend: all commands share it"},
 	{always, "side channels: timing, caches, load, the names and versions of what is installed"},
 	{always, "commands of one sandbox against each other: they are one user"},
 	{func(p *policy.Policy) bool { return len(p.Filesystem.Mounts) > 0 }, "reading what is mounted, and connecting to sockets in it"},
