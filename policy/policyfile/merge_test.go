@@ -78,3 +78,41 @@ func TestMarshalMerged(t *testing.T) {
 		}
 	}
 }
+
+// FuzzMerge looks for two files whose merge is not valid, allows more than one
+// of them, or depends on their order.
+func FuzzMerge(f *testing.F) {
+	all := policies(f)
+	for i, a := range all {
+		first, errA := Marshal(a.p)
+		second, errB := Marshal(all[(i+1)%len(all)].p)
+		if err := errors.Join(errA, errB); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(first, second)
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		a, errA := Parse("a", first)
+		b, errB := Parse("b", second)
+		if errA != nil || errB != nil {
+			return
+		}
+		ab, err := policy.Merge(a, b)
+		ba, errBack := policy.Merge(b, a)
+		if (err == nil) != (errBack == nil) {
+			t.Fatalf("one way %v, the other %v", err, errBack)
+		}
+		if err != nil {
+			return
+		}
+		if err := ab.Validate(); err != nil || !policy.Covers(a, ab) || !policy.Covers(b, ab) {
+			t.Errorf("%+v: %v", ab, err)
+		}
+		if differ := policy.Diff(ab, ba); len(differ) > 0 {
+			t.Errorf("the order matters: %v", differ)
+		}
+		if again, err := policy.Merge(ab, a); err != nil || len(policy.Diff(again, ab)) > 0 {
+			t.Errorf("merged with a once more: %v, %v", err, policy.Diff(again, ab))
+		}
+	})
+}
