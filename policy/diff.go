@@ -66,8 +66,8 @@ func Diff(from, to Policy) []Difference {
 }
 
 // Covers reports whether a allows all that b allows: b is as strict in each
-// field, or stricter. A user, an environment and a working directory grant
-// nothing; b covers what leaves them open. Both policies must be valid.
+// field, or stricter. A user, a variable and a working directory grant nothing:
+// where a leaves one open, b may set it. Both policies must be valid.
 func Covers(a, b Policy) bool {
 	for _, r := range rules() {
 		if !r.covers(&a, &b) {

@@ -62,8 +62,8 @@ func envRule() rule {
 		merge: func(ps *problems, to, a, b *Policy) {
 			for _, name := range slices.Sorted(maps.Keys(a.Process.Env)) {
 				if value, both := b.Process.Env[name]; both && value != a.Process.Env[name] {
-					ps.add(envField(name), fmt.Sprintf("%s and %s cannot be merged", quote(a.Process.Env[name]), quote(value)),
-						"make them the same, or leave one out")
+					// Not which: errors are logged, and a value may be a secret.
+					ps.add(envField(name), "two different values cannot be merged", "make them the same, or leave one out")
 				}
 			}
 			if len(a.Process.Env)+len(b.Process.Env) > 0 {

@@ -119,7 +119,7 @@ func TestMergeRefuses(t *testing.T) {
 		{root("/srv/x", Mount{Source: "/empty", Target: "/src"}), root("/srv/x"), uncovered("/src", "/empty"), "the root's would be seen"},
 		{Policy{Process: Process{User: "1"}}, Policy{Process: Process{User: "2"}}, `process.user: 1 and 2 cannot be merged` + same, "a uid has no order"},
 		{Policy{Process: Process{Workdir: "/a"}}, Policy{Process: Process{Workdir: "/b"}}, `process.workdir: /a and /b cannot be merged` + same, "nor has a directory"},
-		{env("1"), env(""), `process.env["A"]: "1" and "" cannot be merged` + same, "nor has a value, and an empty one is one"},
+		{env("1"), env(""), `process.env["A"]: two different values cannot be merged` + same, "nor has a value, and an empty one is one"},
 		{requires("oci"), requires("process", "gvisor"), `require.backends: [oci] and [process, gvisor] cannot be merged` + same, "empty would mean any"},
 		{requires("noop"), Policy{}, `require.backends: [noop] and [process, oci, wasm, gvisor, sgx, sev, firecracker] (default) cannot be merged` + same, "any does not include noop"},
 		{Policy{Process: Process{User: "1", Workdir: "/a"}}, Policy{Process: Process{User: "2", Workdir: "/b"}},

@@ -24,7 +24,7 @@ func mountRule() rule {
 			{"filesystem.mounts", "what both show at the same target, parents first; what only one shows is not shown, and is an error where leaving it out would uncover other files"},
 			{"filesystem.mounts.source", "no order: two that differ are an error"},
 			{"filesystem.mounts.target", "by it, mounts are the same"},
-			{"filesystem.mounts.access", "ro, then rw, then direct; rw becomes ro where tmp_size becomes zero"},
+			{"filesystem.mounts.access", "the first of ro, rw, direct; rw becomes ro where tmp_size becomes zero"},
 			{"filesystem.mounts.rights", "what both name, where empty is all; nothing in common: the mount is not shown"},
 		},
 		merge:  mergeMounts,

@@ -137,7 +137,7 @@ func listed[T ~string](name, stricter string, at func(*Policy) *[]T, normal func
 // toggle is the rule of something that is allowed or not.
 func toggle(name string, at func(*Policy) *bool) rule {
 	both := func(a, b bool) (bool, bool) { return a && b, true }
-	return field(name, "false", at, same[bool], both, strconv.FormatBool)
+	return field(name, "false is stricter than true", at, same[bool], both, strconv.FormatBool)
 }
 
 // ranked is the rule of a name. The strictest stands first, and for "".
@@ -146,7 +146,7 @@ func ranked(name string, at func(*Policy) *string, names ...string) rule {
 	meet := func(a, b string) (string, bool) {
 		return names[min(slices.Index(names, a), slices.Index(names, b))], true
 	}
-	return field(name, strings.Join(names, ", then "), at, normal, meet, textOf(""))
+	return field(name, "the first of " + strings.Join(names, ", "), at, normal, meet, textOf(""))
 }
 
 // limit is the rule of a number that bounds, and for which zero stands for what.
