@@ -146,7 +146,7 @@ func ranked(name string, at func(*Policy) *string, names ...string) rule {
 	meet := func(a, b string) (string, bool) {
 		return names[min(slices.Index(names, a), slices.Index(names, b))], true
 	}
-	return field(name, "the first of " + strings.Join(names, ", "), at, normal, meet, textOf(""))
+	return field(name, "the first of "+strings.Join(names, ", "), at, normal, meet, textOf(""))
 }
 
 // limit is the rule of a number that bounds, and for which zero stands for what.
