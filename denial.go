@@ -15,11 +15,45 @@ import (
 // looked through was written by code that nobody trusts.
 const maxPathDenials = 16
 
-// refusedPath finds what programs print when the kernel refuses a path: the
-// text of ENOENT, EACCES, EPERM or EROFS on a line that names an absolute path.
-var refusedPath = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`/[^\s'":,;()<>|*?\x00-\x1f]+`)
+// maxPathsOnLine is how many paths of one line are looked up: programs name the
+// one that was refused, and at times themselves.
+const maxPathsOnLine = 4
+
+// Programs name what the kernel refused them on one line with the text of the
+// error. A path holds none of the characters that stand around paths there.
+const pathText = `[^\s'"‘’:,;()<>|*?\x00-\x1f]+`
+
+// absolutePath finds the absolute paths on such a line.
+var absolutePath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?:^|[\s'"‘:,;(<=\[])(/` + pathText + `)`)
 })
+
+// relativePaths find a relative one where programs have it: in quotes, at the
+// end of the line (python, node) or before the error (ls); or else as the last
+// word before the error (cat, sh). Any other word could be one as well.
+var relativePaths = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`['"‘](` + pathText + `)['"’](?::[^:]*)?$`),
+		regexp.MustCompile(`[\s:](` + pathText + `): [^:]*$`),
+	}
+})
+
+// pathsOn are the paths on a line; what is relative is below dir.
+func pathsOn(line, dir string) []string {
+	var found []string
+	for _, m := range absolutePath().FindAllStringSubmatch(line, maxPathsOnLine) {
+		found = append(found, m[1])
+	}
+	for _, expr := range relativePaths() {
+		if m := expr.FindStringSubmatch(line); m != nil {
+			if !filepath.IsAbs(m[1]) {
+				found = append(found, filepath.Join(dir, m[1]))
+			}
+			break
+		}
+	}
+	return found
+}
 
 var refusals = []struct{ text, errno string }{
 	{"no such file or directory", "ENOENT"},
@@ -34,7 +68,8 @@ var refusals = []struct{ text, errno string }{
 // for each path that the kernel refused there and that exists on the host which
 // flag would show it. The kernel tells nobody of refused paths, so what the
 // program says is all the evidence there is, and it is used for a hint only.
-func pathDenials(p *policy.Policy, exit backend.Exit, stderr []byte) []backend.Denial {
+// Dir is where the command was started.
+func pathDenials(p *policy.Policy, exit backend.Exit, dir string, stderr []byte) []backend.Denial {
 	if exit.Code == 0 || p.Filesystem.Root == "" {
 		return nil
 	}
@@ -45,7 +80,7 @@ func pathDenials(p *policy.Policy, exit backend.Exit, stderr []byte) []backend.D
 		if errno == "" {
 			continue
 		}
-		for _, path := range refusedPath().FindAllString(line, 4) {
+		for _, path := range pathsOn(strings.TrimRight(line, "\r"), dir) {
 			path = filepath.Clean(strings.TrimRight(path, ".]}`’"))
 			if i, seen := at[path]; seen {
 				found[i].Count++
@@ -99,7 +134,7 @@ func explainPath(p *policy.Policy, path, errno string) (backend.Denial, bool) {
 func visible(p *policy.Policy, path string) bool {
 	var shown []string
 	if p.Filesystem.Root == policy.RootHost {
-		shown = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/dev", "/tmp"}
+		shown = append(policy.HostDirs(), "/proc", "/dev", "/tmp")
 	}
 	for _, m := range p.Filesystem.Mounts {
 		shown = append(shown, m.Source)

@@ -12,6 +12,7 @@ import (
 
 func TestPathDenials(t *testing.T) {
 	dir := t.TempDir()
+	cwd := filepath.Join(dir, "work")
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -34,9 +35,18 @@ func TestPathDenials(t *testing.T) {
 		{"a path that the host has not either", "cat: /nothing-here: No such file or directory", "", "", failed},
 		{"a path that is not refused", "wrote " + secret, "", "", failed},
 		{"a command that was well", "cat: " + secret + ": No such file or directory", "", "", backend.Exit{}},
+		{"relative, cat", "cat: ../secret: No such file or directory", secret, "--volume " + secret, failed},
+		{"relative, ls by its path", "/bin/ls: cannot access '../secret': No such file or directory", secret, "--volume", failed},
+		{"relative, python", "FileNotFoundError: [Errno 2] No such file or directory: '../secret'", secret, "--volume", failed},
+		{"relative, node", "Error: ENOENT: no such file or directory, open '../secret'", secret, "--volume", failed},
+		{"relative, sh", "sh: 1: cannot open ../secret: No such file", "", "", failed},
+		{"relative, bash", "bash: line 1: ../secret: No such file or directory\r", secret, "--volume", failed},
+		{"relative and read-only", "touch: cannot touch 'new/x': Read-only file system", cwd + "/new/x", "/tmp", failed},
+		{"a part of a relative path is no absolute one", "cat: ./usr" + secret + ": No such file or directory", "", "", failed},
+		{"a word of the message is no path", "secret or ../secret is missing: file not there: permission denied", "", "", failed},
 		{"the program that complains is visible", "/bin/ls: cannot access 'x': No such file or directory", "", "", failed},
 	} {
-		got := pathDenials(&p, row.exit, []byte(row.stderr))
+		got := pathDenials(&p, row.exit, cwd, []byte(row.stderr))
 		switch {
 		case row.target == "" && len(got) > 0:
 			t.Errorf("%s: got %+v, want nothing", row.why, got)
@@ -61,7 +71,7 @@ func TestPathDenialsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := pathDenials(&p, backend.Exit{Code: 1}, []byte(stderr.String())); len(got) != maxPathDenials {
+	if got := pathDenials(&p, backend.Exit{Code: 1}, dir, []byte(stderr.String())); len(got) != maxPathDenials {
 		t.Errorf("got %d denials, want %d", len(got), maxPathDenials)
 	}
 }

@@ -90,6 +90,7 @@ type Usage struct {
 type Process struct {
 	sandbox *Sandbox
 	exec    int
+	dir     string // where it was started, inside
 	process backend.Process
 	started time.Time
 	timeout time.Duration // 0: none
@@ -121,7 +122,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 	}); err != nil {
 		return nil, err
 	}
-	p := &Process{sandbox: s, exec: exec, timeout: timeout(&s.policy, cmd.Timeout), detach: func() error { return nil }}
+	p := &Process{sandbox: s, exec: exec, dir: inner.Dir, timeout: timeout(&s.policy, cmd.Timeout), detach: func() error { return nil }}
 	if c := s.runtime.Credentials; c != nil {
 		if p.detach, err = c.Attach(ctx, s.id, &inner); err != nil {
 			return nil, s.failed(ctx, exec, err)
@@ -192,7 +193,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		ExitCode: exit.Code, Signal: exit.Signal, OOMKilled: exit.OOMKilled,
 		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
-		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, out.stderrTail)...),
+		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
 	err = errors.Join(err, detachErr, out.err, ctx.Err())

@@ -47,12 +47,18 @@ func (e *UnsupportedError) Is(target error) bool { return target == errors.ErrUn
 type ExecError struct {
 	Path  string        // as the caller named it
 	Step  string        // which step failed: "lookup", "chdir", "exec", …
+	Dir   string        // where it was to start, inside
 	Errno syscall.Errno // what the kernel answered
 	Hint  string        // what to do; empty where nothing is known
 }
 
 func (e *ExecError) Error() string {
-	if e.NotFound() {
+	switch {
+	case e.Step == "chdir" && errors.Is(e.Errno, fs.ErrNotExist):
+		return join(fmt.Sprintf("the working directory %s does not exist in the sandbox", e.Dir), e.Hint)
+	case e.Step == "chdir":
+		return join(fmt.Sprintf("the working directory %s cannot be entered in the sandbox: %v", e.Dir, e.Errno), e.Hint)
+	case e.NotFound():
 		return join(fmt.Sprintf("%s: command not found in the sandbox", e.Path), e.Hint)
 	}
 	return join(fmt.Sprintf("%s: cannot be executed (%s: %v)", e.Path, e.Step, e.Errno), e.Hint)

@@ -51,11 +51,13 @@ func (p *Policy) Validate() error {
 
 func (ps *problems) seccomp(s *Seccomp) {
 	ps.oneOf("seccomp.profile", s.Profile, SeccompStrict, SeccompDefault, Off)
+	first := make(map[string]bool)
 	for i, file := range s.Files {
 		at := fmt.Sprintf("seccomp.files[%d]", i)
-		if ps.path(at, file) && slices.Index(s.Files, file) < i {
+		if ps.path(at, file) && first[file] {
 			ps.add(at, quote(file)+" is there twice", "remove one")
 		}
+		first[file] = true
 	}
 	ps.oneOf("seccomp.mode", s.Mode, SeccompEnforce, SeccompLog)
 }

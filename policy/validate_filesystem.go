@@ -47,15 +47,17 @@ func (ps *problems) workspaces(f *Filesystem) {
 			ps.add(field+".rights", "rights need Landlock, which is off", `set filesystem.landlock to "on", or leave them out`)
 		}
 	}
+	first := make(map[string]bool)
 	for i, name := range f.Protected {
 		at := fmt.Sprintf("filesystem.protected[%d]", i)
 		switch {
 		case name == "" || strings.ContainsRune(name, 0) || path.IsAbs(name) || name != path.Clean(name) ||
 			slices.Contains(strings.Split(name, "/"), ".."):
 			ps.add(at, quote(name)+" is not a clean path relative to a mount", `write, for example, ".git/hooks"`)
-		case slices.Index(f.Protected, name) < i:
+		case first[name]:
 			ps.add(at, quote(name)+" is there twice", "remove one")
 		}
+		first[name] = true
 	}
 }
 
@@ -100,6 +102,9 @@ func (ps *problems) target(field, target string) {
 	}
 }
 
+// maxPath is PATH_MAX of linux/limits.h without the NUL byte.
+const maxPath = 4095
+
 // path reports whether p is an absolute path with one spelling only, so that a
 // comparison of paths is a comparison of strings.
 func (ps *problems) path(field, p string) bool {
@@ -107,6 +112,8 @@ func (ps *problems) path(field, p string) bool {
 	switch {
 	case p == "":
 		ps.add(field, "is missing", "give an absolute path")
+	case len(p) > maxPath:
+		ps.add(field, fmt.Sprintf("%s has %d bytes, and no path has more than %d", quote(p), len(p), maxPath), "is this the right value?")
 	case strings.ContainsRune(p, 0):
 		ps.add(field, quote(p)+" holds a NUL byte", "no path can hold one")
 	case !path.IsAbs(p):

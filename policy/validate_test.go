@@ -35,6 +35,7 @@ func TestValidateRefuses(t *testing.T) {
 		{source(""), `filesystem.mounts[0].source: is missing; give an absolute path`, "no source"},
 		{source("/"), `filesystem.mounts[0].source: the root directory of the host cannot be mounted; name the directories that are needed`, "the whole host"},
 		{source("a"), `filesystem.mounts[0].source: "a" is not an absolute path; begin it with "/"`, "relative"},
+		{source("/" + strings.Repeat("a", 4095)), `filesystem.mounts[0].source: "/` + strings.Repeat("a", 79) + `…" has 4096 bytes, and no path has more than 4095; is this the right value?`, "longer than PATH_MAX"},
 		{source("/a/.."), `filesystem.mounts[0].source: "/a/.." holds ".."; name the directory itself`, "the root, in disguise"},
 		{source("//a"), `filesystem.mounts[0].source: "//a" is not a clean path; write "/a"`, "two spellings"},
 		{source("/\x00"), `filesystem.mounts[0].source: "/\x00" holds a NUL byte; no path can hold one`, "NUL"},

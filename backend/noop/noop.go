@@ -72,7 +72,7 @@ func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, err
 		return nil, backend.ErrDestroyed
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, refused(c.Args[0], "exec", err)
+		return nil, refused(c, err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	i.running[p] = true
@@ -103,12 +103,16 @@ func lookup(c backend.Cmd) (string, error) {
 	return "", &backend.ExecError{Path: name, Step: "lookup", Errno: syscall.ENOENT}
 }
 
-func refused(path, step string, err error) error {
-	var errno syscall.Errno
-	if !errors.As(err, &errno) {
-		return fmt.Errorf("start %s: %w", path, err)
+func refused(c backend.Cmd, err error) error {
+	e := &backend.ExecError{Path: c.Args[0], Step: "exec", Dir: c.Dir}
+	if !errors.As(err, &e.Errno) {
+		return fmt.Errorf("start %s: %w", e.Path, err)
 	}
-	return &backend.ExecError{Path: path, Step: step, Errno: errno}
+	// os.StartProcess has one error for all that the child did before it ran.
+	if st, err := os.Stat(c.Dir); c.Dir != "" && (err != nil || !st.IsDir()) {
+		e.Step = "chdir"
+	}
+	return e
 }
 
 func (p *process) wait() {

@@ -181,7 +181,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = hint(refused)
+			refused.Hint = hint(refused, i.policy.Filesystem.Root)
 		}
 		return nil, err
 	}
@@ -189,12 +189,15 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 }
 
 // hint looks for a command, which is not in the sandbox, on the host.
-func hint(e *backend.ExecError) string {
+func hint(e *backend.ExecError, root string) string {
 	if e.Step == "chdir" {
-		return "the working directory must be a directory that is visible in the sandbox; --volume shows one"
+		return "start in a directory that is visible in the sandbox (--workdir); --volume shows one"
 	}
 	if !e.NotFound() {
 		return ""
+	}
+	if root == "" {
+		return `filesystem.root of the policy is empty, so there are no programs; "host" shows those of the host (of several policies, in each)`
 	}
 	if strings.Contains(e.Path, "/") {
 		if _, err := os.Stat(e.Path); err == nil && strings.HasPrefix(e.Path, "/") {

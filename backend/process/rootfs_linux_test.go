@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -120,8 +121,11 @@ func TestRootfsLinks(t *testing.T) {
 		if err := os.Symlink(outside, filepath.Join(root, name)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := create(t, rootfsPolicy(t, root)); err == nil {
-			t.Errorf("an image whose /%s is a link was accepted", name)
+		var wrong *policy.FieldError
+		if _, err := create(t, rootfsPolicy(t, root)); !errors.As(err, &wrong) {
+			t.Errorf("an image whose /%s is a link: %v", name, err)
+		} else if wrong.Field != "filesystem.root" || !strings.Contains(wrong.Problem, "/"+name+" in "+root+" is a link") {
+			t.Errorf("/%s: it is not said what is wrong: %v", name, err)
 		}
 		if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
 			t.Errorf("/%s: something was made on the host: %v %v", name, left, err)

@@ -29,7 +29,7 @@ type job struct {
 // job makes of the flags a policy and a command.
 func (f *runFlags) job(args []string) (*job, error) {
 	j := &job{runFlags: f, cmd: kavach.Cmd{Args: args}}
-	if f.interactive && f.policy == "-" {
+	if f.interactive && slices.Contains(f.policies, "-") {
 		return nil, usagef("put the policy into a file", "--policy - and --interactive both read stdin")
 	}
 	if f.interactive {
@@ -43,7 +43,7 @@ func (f *runFlags) job(args []string) (*job, error) {
 		return nil, usagef("kavach doctor lists those that are", "backend %s is %s", name, notBuilt)
 	}
 	j.config.Backend = name
-	p, err := loadPolicy(f.policy)
+	p, err := loadPolicies(f.policies)
 	if err != nil {
 		return nil, err
 	}

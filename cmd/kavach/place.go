@@ -42,6 +42,9 @@ func parseVolume(v string) (policy.Mount, error) {
 	if !filepath.IsAbs(parts[1]) {
 		return policy.Mount{}, usagef(`begin it with "/"`, "--volume %q: the path inside, %q, is not absolute", v, parts[1])
 	}
+	if climbs(parts[1]) {
+		return policy.Mount{}, usagef("name the directory itself", "--volume %q: the path inside, %q, holds \"..\"", v, parts[1])
+	}
 	source, err := hostPath("--volume", parts[0])
 	if err != nil {
 		return policy.Mount{}, err
@@ -61,7 +64,7 @@ func seenAt(m policy.Mount) string {
 }
 
 // systemDirs are visible in any case, where the root is the host's.
-var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+var systemDirs = policy.HostDirs()
 
 // applyWorkdir shows the current directory at its own path and starts there,
 // unless that would show a home, or what each sandbox has of its own.
@@ -87,6 +90,9 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 	if j.workdir != "" {
 		if !filepath.IsAbs(j.workdir) {
 			return usagef("give an absolute path", "--workdir %s is not absolute", j.workdir)
+		}
+		if climbs(j.workdir) {
+			return usagef("name the directory itself", "--workdir %s holds \"..\"", j.workdir)
 		}
 		start = filepath.Clean(j.workdir)
 	}

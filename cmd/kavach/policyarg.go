@@ -4,11 +4,44 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
 )
+
+// loadPolicies reads what --policy names, each time that it is given, and merges
+// it. None: basic.
+func loadPolicies(names []string) (policy.Policy, error) {
+	if len(names) == 0 {
+		names = []string{"basic"}
+	}
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return policy.Policy{}, twoFromStdin()
+	}
+	var list []policyfile.Named
+	for _, name := range names {
+		p, err := loadPolicy(name)
+		if err != nil {
+			return policy.Policy{}, err
+		}
+		list = append(list, policyfile.Named{Name: policyLabel(name), Policy: p})
+	}
+	return policyfile.Merge(list...)
+}
+
+func twoFromStdin() error {
+	return usagef("put one of them into a file", "two policies cannot both be read from stdin")
+}
+
+// policyLabel is what a policy is called where it is spoken of.
+func policyLabel(name string) string {
+	if name == "-" {
+		return "stdin"
+	}
+	return name
+}
 
 // loadPolicy reads what --policy names: stdin, a file, or a preset. Presets
 // have neither "/" nor "." in their names, and files have one of them.
@@ -30,5 +63,5 @@ func loadPolicy(name string) (policy.Policy, error) {
 	if _, statErr := os.Stat(name); statErr == nil {
 		return p, usagef(fmt.Sprintf("for the file, write ./%s", name), "there is no preset %q", name)
 	}
-	return p, fmt.Errorf("--policy: %w", err)
+	return p, err
 }

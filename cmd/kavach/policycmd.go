@@ -12,12 +12,9 @@ import (
 
 func policyCommand() *command {
 	return &command{
-		name: "policy", short: "show and check policies",
+		name: "policy", short: "show, check, compare and merge policies",
 		sub: []*command{
-			{
-				name: "show", args: "[PRESET|FILE]", short: "print a policy as YAML; without a name, list the presets",
-				most: 1, values: policy.PresetNames, run: showPolicy,
-			},
+			policyShow(), policyExplain(), policyDiff(), policyMerge(),
 			{
 				name: "validate", args: "FILE...", short: "check policy files, and say where each is wrong",
 				least: 1, most: -1, needs: "a file", run: validatePolicies,
@@ -33,18 +30,60 @@ func policyCommand() *command {
 	}
 }
 
-func showPolicy(args []string) error {
-	if len(args) == 0 {
-		_, err := fmt.Println(strings.Join(policy.PresetNames(), "\n"))
-		return err
+func policyShow() *command {
+	asJSON := false
+	return &command{
+		name: "show", args: "[flags] [POLICY]", short: "print a policy as YAML; without a name, list the presets",
+		flags: jsonFlag(&asJSON),
+		most:  1, values: policy.PresetNames,
+		run: func(args []string) error {
+			switch {
+			case len(args) == 1:
+				p, err := loadPolicy(args[0])
+				if err != nil {
+					return err
+				}
+				return printPolicy(p, asJSON)
+			case asJSON:
+				return writeJSON(os.Stdout, policy.PresetNames())
+			}
+			_, err := fmt.Println(strings.Join(policy.PresetNames(), "\n"))
+			return err
+		},
 	}
-	p, err := loadPolicy(args[0])
-	if err != nil {
-		return err
+}
+
+func policyMerge() *command {
+	asJSON := false
+	return &command{
+		name: "merge", args: "[flags] POLICY POLICY...", short: "print the policy that allows what each of several allows",
+		long: `Print the policy that allows what each of several allows: the stricter value of
+each field, as docs/policies.md has it. Where two values have no order and differ,
+it is an error. kavach run --policy A --policy B runs with the merge.`,
+		flags: jsonFlag(&asJSON),
+		least: 2, most: -1, needs: "two policies, such as: kavach policy merge basic ./site.yaml", values: policy.PresetNames,
+		run: func(args []string) error {
+			p, err := loadPolicies(args)
+			if err != nil {
+				return err
+			}
+			return printPolicy(p, asJSON)
+		},
 	}
+}
+
+func jsonFlag(to *bool) func(*flags) {
+	return func(f *flags) { f.Bool(to, "json", "", "print JSON") }
+}
+
+// printPolicy writes p as a policy file.
+func printPolicy(p policy.Policy, asJSON bool) error {
 	text, err := policyfile.Marshal(p)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return writeJSON(os.Stdout, p)
 	}
 	_, err = os.Stdout.Write(text)
 	return err

@@ -16,7 +16,7 @@ import (
 type runFlags struct {
 	interactive bool
 	backend     string
-	policy      string
+	policies    []string
 	minScore    string
 	memory      string
 	cpus        string
@@ -36,7 +36,7 @@ type runFlags struct {
 }
 
 func runCommand() *command {
-	f := &runFlags{backend: "auto", policy: "basic"}
+	f := &runFlags{backend: "auto"}
 	return &command{
 		name: "run", args: "[flags] [--] COMMAND [ARG...]",
 		short: "run a command in a sandbox of its own",
@@ -60,7 +60,7 @@ Exit codes:
 func (f *runFlags) register(fs *flags) {
 	fs.Bool(&f.interactive, "interactive", "i", "connect stdin (else it is /dev/null)")
 	fs.Text(&f.backend, "backend", "", "NAME", "where to run: a backend that kavach doctor lists, or auto (default auto)", backendNames)
-	fs.Text(&f.policy, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic)", policy.PresetNames)
+	fs.Texts(&f.policies, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic); of several, the stricter of each field", policy.PresetNames)
 	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
 	fs.Text(&f.memory, "memory", "", "SIZE", "memory of all processes together, such as 512m, or unlimited", nil)
 	fs.Text(&f.cpus, "cpus", "", "N", "processors' time, such as 1.5, or unlimited", nil)
@@ -90,7 +90,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	rt := &kavach.Runtime{Backends: all.All()}
 	sb, err := rt.Create(stop.ctx, j.config)
 	if err != nil {
-		return stop.instead(err)
+		return stop.instead(j.byFlag(err))
 	}
 	e := attendUntil(stop, sb, j)
 	// Nothing is left behind, whatever happened. Where something is, that is

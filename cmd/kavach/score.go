@@ -31,24 +31,26 @@ type scored struct {
 const notBuilt = "not built in this version"
 
 func scoreCommand() *command {
-	policyName, backendFlag, asJSON := "basic", "auto", false
+	var policies []string
+	backendFlag, asJSON := "auto", false
 	return &command{
 		name: "score", args: "[flags]", short: "say what a policy would get on each backend here, and why",
 		long: `Make a sandbox with the policy on each backend, and show what was proven of it.
 
 Nothing is refused for what is missing: require.min_score does not count, and
-each control may be missing.`,
+each control may be missing. Exits with 125 where --backend names one that is not
+available.`,
 		flags: func(f *flags) {
-			f.Text(&policyName, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
+			f.Texts(&policies, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
 			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
 			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
-		run: func([]string) error { return showScores(policyName, backendFlag, asJSON) },
+		run: func([]string) error { return showScores(policies, backendFlag, asJSON) },
 	}
 }
 
-func showScores(policyName, only string, asJSON bool) error {
-	p, err := loadPolicy(policyName)
+func showScores(policies []string, only string, asJSON bool) error {
+	p, err := loadPolicies(policies)
 	if err != nil {
 		return err
 	}
@@ -69,10 +71,14 @@ func showScores(policyName, only string, asJSON bool) error {
 		return stop.instead(stop.ctx.Err())
 	}
 	if asJSON {
-		return writeJSON(os.Stdout, list)
+		err = writeJSON(os.Stdout, list)
+	} else {
+		printScores(os.Stdout, newPaint(os.Stdout), list)
 	}
-	printScores(os.Stdout, newPaint(os.Stdout), list)
-	return nil
+	if only != "auto" && !list[0].Available && err == nil {
+		return exitStatus(codeFailed) // there is no score to be had, and why was said
+	}
+	return err
 }
 
 func scoreOn(ctx context.Context, name string, p policy.Policy) scored {

@@ -15,7 +15,7 @@ import (
 
 // createParams are the params of create.
 type createParams struct {
-	Policy     json.RawMessage   `json:"policy"`  // the name of a preset, or a policy; absent: basic
+	Policy     json.RawMessage   `json:"policy"`  // the name of a preset, a policy, or a list of these; absent: basic
 	Backend    string            `json:"backend"` // absent: auto
 	Mounts     []json.RawMessage `json:"mounts"`  // of mountParams
 	MinScore   *int              `json:"min_score"`
@@ -68,18 +68,39 @@ func (s *session) create(params createParams) (any, error) {
 	return created{ID: sb.ID(), Backend: sb.Backend(), Score: sb.Score()}, nil
 }
 
-// inlinePolicy reads a policy from a request: the name of a preset, or the
-// policy itself. Files are the client's to read.
+// inlinePolicy reads the policy of a request; of a list, the merge.
 func inlinePolicy(text json.RawMessage) (policy.Policy, error) {
 	if len(text) == 0 || string(text) == "null" {
 		return policy.Preset("basic")
 	}
+	if text[0] != '[' {
+		return onePolicy("policy", text)
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(text, &items); err != nil || len(items) == 0 {
+		return policy.Policy{}, refusef(errParams, "params.policy: a list needs one policy at least")
+	}
+	var list []policyfile.Named
+	for i, item := range items {
+		name := fmt.Sprintf("policy[%d]", i)
+		p, err := onePolicy(name, item)
+		if err != nil {
+			return policy.Policy{}, err
+		}
+		list = append(list, policyfile.Named{Name: name, Policy: p})
+	}
+	return policyfile.Merge(list...)
+}
+
+// onePolicy reads the name of a preset, or a policy itself. Files are the
+// client's to read.
+func onePolicy(at string, text json.RawMessage) (policy.Policy, error) {
 	if text[0] == '{' {
-		return policyfile.Parse("policy", text)
+		return policyfile.Parse(at, text)
 	}
 	var name string
 	if err := json.Unmarshal(text, &name); err != nil {
-		return policy.Policy{}, refusef(errParams, "params.policy: expected the name of a preset, or a policy as an object")
+		return policy.Policy{}, refusef(errParams, "params.%s: expected the name of a preset, or a policy as an object", at)
 	}
 	return policy.Preset(name)
 }

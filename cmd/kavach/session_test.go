@@ -171,6 +171,9 @@ func TestSessionRefuses(t *testing.T) {
 		{`{"id":1,"method":"create","params":{"Policy":"basic"}}`, errUnknownField, `did you mean "policy"?`, "names have one spelling"},
 		{`{"id":1,"method":"create","params":{"policy":"basc"}}`, errPolicy, `did you mean "basic"?`, "no such preset"},
 		{`{"id":1,"method":"create","params":{"policy":3}}`, errParams, "the name of a preset", "wrong type"},
+		{`{"id":1,"method":"create","params":{"policy":[]}}`, errParams, "one policy at least", "a merge of none would allow all"},
+		{`{"id":1,"method":"create","params":{"policy":["basic",["strict"]]}}`, errParams, "params.policy[1]: expected the name", "a list in a list"},
+		{`{"id":1,"method":"create","params":{"policy":["basic",{"filesystem":{"root":"/srv/x"}}]}}`, errPolicy, "filesystem.root: host and /srv/x cannot be merged (from policy[0] and policy[1])", "no order"},
 		{`{"id":1,"method":"create","params":{"policy":{"nmae":"x"}}}`, errPolicy, `nmae: unknown key; did you mean "name"?`, "a wrong policy"},
 		{`{"id":1,"method":"create","params":{"backend":"proces"}}`, errParams, `did you mean "process"?`, "no such backend"},
 		{`{"id":1,"method":"create","params":{"min_score":100}}`, errRefused, "100 is required", "too little is proven"},
@@ -289,6 +292,23 @@ func TestSessionManyAtOnce(t *testing.T) {
 		}
 	}
 	c.end()
+}
+
+// A list of policies is the merge of them.
+func TestSessionMerges(t *testing.T) {
+	t.Parallel()
+	for params, want := range map[string]int{
+		`{"policy":["basic"]}`:                                0,
+		`{"policy":["basic",{"filesystem":{"root":"host"}}]}`: 1, // which has no place to write to
+	} {
+		c := dial(t)
+		c.create(params)
+		c.ask(`{"id":1,"method":"exec","params":{"args":["touch","/tmp/x"]}}`)
+		if _, end := c.output(1); end.ExitCode != want {
+			t.Errorf("%s: %s", params, end.raw)
+		}
+		c.end()
+	}
 }
 
 func TestSessionSignalsAndPause(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kavach-dev/kavach/policy"
 )
 
 func TestKeptBack(t *testing.T) {
@@ -118,6 +120,64 @@ func TestCommandsDocument(t *testing.T) {
 		}
 		for _, name := range flagNames(c) {
 			has("`--" + name)
+		}
+	}
+}
+
+// Each field of a policy is explained, and nothing else.
+func TestMeanings(t *testing.T) {
+	fields := make(map[string]bool)
+	for _, v := range policy.Values(policy.Policy{}) {
+		fields[v.Field] = true
+		if meanings[v.Field] == nil && v.Field != "name" {
+			t.Errorf("policy explain has no words for %s", v.Field)
+		}
+	}
+	for field := range meanings {
+		if !fields[field] {
+			t.Errorf("policy explain has words for %s, which is no field", field)
+		}
+	}
+	for _, name := range policy.PresetNames() {
+		p, err := policy.Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range explainPolicy(p).Fields {
+			if f.Means == "" {
+				t.Errorf("%s: nothing is said of %s", name, f.Field)
+			}
+		}
+	}
+}
+
+// What a policy does not protect from is told where it is so, and only there.
+func TestExposures(t *testing.T) {
+	tests := []struct {
+		p    policy.Policy
+		want string
+	}{
+		{policy.Policy{Seccomp: policy.Seccomp{Profile: policy.Off}}, "no filter is in force"},
+		{policy.Policy{Seccomp: policy.Seccomp{Mode: policy.SeccompLog}}, "no filter is in force"},
+		{policy.Policy{Filesystem: policy.Filesystem{Landlock: policy.Off}}, "Landlock is off"},
+		{policy.Policy{Filesystem: policy.Filesystem{Mounts: []policy.Mount{{Source: "/a"}}}}, "reading what is mounted"},
+		{policy.Policy{Filesystem: policy.Filesystem{Mounts: []policy.Mount{{Source: "/a", Access: policy.AccessDirect}}}}, "access: direct"},
+		{policy.Policy{Filesystem: policy.Filesystem{Mounts: []policy.Mount{{Source: "/a", Access: policy.AccessWrite}}, TmpSize: 1}}, "access: rw"},
+		{policy.Policy{Filesystem: policy.Filesystem{Protected: []string{"a"}}}, "filesystem.protected"},
+		{policy.Policy{Resources: policy.Resources{Memory: policy.Unlimited}}, "resources.memory"},
+		{policy.Policy{Resources: policy.Resources{CPUs: policy.Unlimited}}, "resources.cpus"},
+		{policy.Policy{Resources: policy.Resources{PIDs: policy.Unlimited}}, "resources.pids"},
+		{policy.Policy{Resources: policy.Resources{Timeout: policy.Unlimited}}, "resources.timeout"},
+		{policy.Policy{BestEffort: policy.Controls()}, "best_effort"},
+		{policy.Policy{Process: policy.Process{Env: map[string]string{"A": ""}}}, "its own environment"},
+	}
+	for _, tt := range tests {
+		strict := policy.Policy{Seccomp: policy.Seccomp{Files: []string{"/a"}}, Require: policy.Require{MinScore: 1}}
+		if !strings.Contains(strings.Join(notProtected(&tt.p), "\n"), tt.want) {
+			t.Errorf("%+v: %q is not told", tt.p, tt.want)
+		}
+		if strings.Contains(strings.Join(notProtected(&strict), "\n"), tt.want) {
+			t.Errorf("%q is told of a policy that it is not true of", tt.want)
 		}
 	}
 }

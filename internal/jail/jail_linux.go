@@ -62,7 +62,7 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	case err := <-p.started:
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Path = args[0]
+			refused.Path, refused.Dir = args[0], dir
 		}
 		if err != nil {
 			return nil, err

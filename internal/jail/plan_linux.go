@@ -16,7 +16,7 @@ import (
 )
 
 // systemDirs are what a host root shows of the host.
-var systemDirs = []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}
+var systemDirs = policy.HostDirs()
 
 // etcShown are what a host root shows of the host's /etc: what programs need to
 // find libraries, certificates and the programs that distributions choose by

@@ -161,7 +161,7 @@ func (j *Jail) answer(problem error) error {
 	switch f := frame.(type) {
 	case *guest.Failed:
 		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
-		return fmt.Errorf("set up the sandbox: %w", f)
+		return setupFailed(j.cfg.Root, f)
 	case *guest.Ready:
 		return problem
 	}

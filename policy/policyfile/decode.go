@@ -45,6 +45,10 @@ func (d *decoder) value(field string, n *yaml.Node, v reflect.Value) {
 			v.SetBool(strings.EqualFold(n.Value, "true"))
 		}
 	case reflect.String:
+		if field == userField && n.Tag == "!!int" {
+			v.SetString(n.Value) // Validate knows which numbers are users
+			return
+		}
 		fix := quotes(n)
 		if n.Tag == "!!bool" && !strings.HasSuffix(field, "]") {
 			fix = "" // no setting is the word true: it takes "on", or a name
@@ -171,6 +175,9 @@ func (d *decoder) expect(field string, n *yaml.Node, want, fix string, ok bool) 
 	}
 	return ok
 }
+
+// userField is text that is a number more often than not.
+const userField = "process.user"
 
 // isText reports whether n is text. A date is text too: no field is a date.
 func isText(n *yaml.Node) bool { return n.Tag == "!!str" || n.Tag == "!!timestamp" }

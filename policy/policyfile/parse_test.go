@@ -70,7 +70,9 @@ func TestParseRefuses(t *testing.T) {
 
 		// Types.
 		{"name: 5", `1:7: name: expected text, found the number 5; put it in quotes: "5"`, "a number for text"},
-		{"process:\n  user: 1000", `2:9: process.user: expected text, found the number 1000; put it in quotes: "1000"`, "a uid without quotes"},
+		{"process:\n  user: 010", `2:9: process.user: "010" is neither a uid nor uid:gid; write numbers from 0 to 4294967294, such as "1000:1000"`, "eight, or ten?"},
+		{"process: {user: 0x10}", `1:17: process.user: "0x10" is neither a uid nor uid:gid; write numbers from 0 to 4294967294, such as "1000:1000"`, "a number that is not decimal"},
+		{"process: {user: 1.5}", `1:17: process.user: expected text, found the number 1.5; put it in quotes: "1.5"`, "no uid"},
 		{"filesystem: {landlock: true}", `1:24: filesystem.landlock: expected text, found the boolean true`, "on is not true"},
 		{"process: {env: {A: true}}", `1:20: process.env["A"]: expected text, found the boolean true; put it in quotes: "true"`, "a variable is text"},
 		{"process: {env: [A=1]}", `1:16: process.env: expected a mapping of names to text, found a list`, "the form of docker-compose"},
@@ -124,6 +126,9 @@ func TestParse(t *testing.T) {
 		{`{"name": "\ud83d\ude00 \\ud83d \ufffd \\\ud83d\ude00 é"}`, `name: "\U0001F600 \\ud83d ` + "\ufffd" + ` \\\U0001F600 é"`, "surrogate pairs in JSON"},
 		{`{"resources": {"cpus": -1, "pids": -1, "memory": 20000000, "output": "1KiB"}}`, "resources:\n  memory: 20000000\n  cpus: unlimited\n  pids: unlimited\n  output: 1k", "what encoding/json writes"},
 		{"resources: {cpus: 2.50, timeout: 90m}", "resources:\n  cpus: 2.5\n  timeout: 1h30m", "other spellings"},
+		{"process: {user: 1000}", "process:\n  user: \"1000\"", "a uid may be a number"},
+		{`{"process": {"user": 0}}`, "process:\n  user: \"0\"", "in JSON too"},
+		{"process: {user: 10:20}", "process:\n  user: \"10:20\"", "not 620, as in YAML 1.1"},
 		{"process: {env: {}}\nrequire: {backends: []}\nfilesystem: {}", "{}", "empty is the same as absent"},
 		{"process: {env: {'<<': a, '1': b}}", "process:\n  env:\n    \"1\": b\n    \"<<\": a", "quoted keys are text"},
 	}

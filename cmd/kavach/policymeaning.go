@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// meanings say for each field, as policy.Rules names it, what its value does.
+var meanings = map[string]func(p *policy.Policy) string{
+	"filesystem.root": func(p *policy.Policy) string {
+		switch p.Filesystem.Root {
+		case "":
+			return "the root directory is empty"
+		case policy.RootHost:
+			return "the host's " + strings.Join(policy.HostDirs(), ", ") + ", and a made /etc"
+		}
+		return "this directory of the host, as /; its own files never change"
+	},
+	"filesystem.protected": either(func(p *policy.Policy) bool { return len(p.Filesystem.Protected) > 0 },
+		"these are applied to the host although they can run code there", "no git hook, start file or setting of an editor is applied to the host"),
+	"filesystem.writable": either(func(p *policy.Policy) bool { return p.Filesystem.Writable },
+		"the root directory can be written to; that vanishes with the sandbox", "the root directory cannot be written to"),
+	"filesystem.tmp_size": either(func(p *policy.Policy) bool { return p.Filesystem.TmpSize > 0 },
+		"what all writable places hold together, /tmp and /dev/shm among them", "no place can be written to, /tmp neither"),
+	"filesystem.landlock": either(func(p *policy.Policy) bool { return p.Filesystem.Landlock != policy.Off },
+		"Landlock grants what the mounts show, and nothing else", "the mounts alone decide what can be opened"),
+	"filesystem.mounts": fixed("nothing else of the host; kavach run adds the current directory, read-only"),
+	"seccomp.profile": func(p *policy.Policy) string {
+		switch p.Seccomp.Profile {
+		case policy.Off:
+			return "no list of Kavach's own"
+		case policy.SeccompDefault:
+			return "what programs in containers use, without what reaches into the kernel or into other processes"
+		}
+		return "as default, without what only databases, browsers and debuggers use"
+	},
+	"seccomp.files": either(func(p *policy.Policy) bool { return len(p.Seccomp.Files) > 0 },
+		"each of these must allow a system call too", "no profile of your own"),
+	"seccomp.mode": either(func(p *policy.Policy) bool { return p.Seccomp.Mode == policy.SeccompLog },
+		"what would be refused is allowed, and listed in the result", "what is not allowed fails, and is listed in the result"),
+	"network.loopback": either(func(p *policy.Policy) bool { return p.Network.Loopback },
+		"the programs inside reach each other over 127.0.0.1 and ::1; nothing else", "no network, not even loopback"),
+	"resources.memory":   fixed("of all commands together, files in memory included"),
+	"resources.swap":     fixed("beyond memory"),
+	"resources.io_read":  fixed("bytes a second, from each disk"),
+	"resources.io_write": fixed("bytes a second, to each disk"),
+	"resources.cpus":     fixed("processors' time"),
+	"resources.pids":     fixed("processes and threads at once"),
+	"resources.output":   fixed("of stdout, and as much of stderr, for each command"),
+	"resources.timeout":  fixed("wall time of each command"),
+	"process.user": either(func(p *policy.Policy) bool { return p.Process.User != "" },
+		"what the command sees itself as; it never is that user on the host", "the command sees itself with the numbers of the caller"),
+	"process.env": fixed("beside PATH, HOME and LANG; nothing of the caller's environment is inherited"),
+	"process.workdir": either(func(p *policy.Policy) bool { return p.Process.Workdir != "" },
+		"where commands start", "/; with kavach run, the current directory"),
+	"require.min_score": either(func(p *policy.Policy) bool { return p.Require.MinScore > 0 },
+		"with less proven, nothing runs", "no score is too low"),
+	"require.backends": fixed("no other backend is chosen"),
+	"best_effort": either(func(p *policy.Policy) bool { return len(p.BestEffort) > 0 },
+		"where this machine cannot enforce these, commands run without them", "each control that is asked for must be there"),
+}
+
+func fixed(text string) func(*policy.Policy) string {
+	return func(*policy.Policy) string { return text }
+}
+
+func either(is func(*policy.Policy) bool, yes, no string) func(*policy.Policy) string {
+	return func(p *policy.Policy) string {
+		if is(p) {
+			return yes
+		}
+		return no
+	}
+}
+
+// meaning is what the value of a field does.
+func meaning(p *policy.Policy, v policy.Value) string {
+	field, key, item := strings.Cut(v.Field, "[")
+	if item && field == "filesystem.mounts" {
+		for _, m := range p.Filesystem.Mounts {
+			if fmt.Sprintf("%q]", seenAt(m)) == key {
+				return mountMeaning(m)
+			}
+		}
+	}
+	if say := meanings[field]; say != nil && !item {
+		return say(p)
+	}
+	return "" // a variable says all there is to say
+}
+
+func mountMeaning(m policy.Mount) string {
+	switch m.Access {
+	case policy.AccessWrite:
+		return "changes are kept apart, and applied to the host when they have been looked at"
+	case policy.AccessDirect:
+		return "commands change the host's files themselves, and nothing is looked at"
+	}
+	return "read-only"
+}
+
+// exposures are what a policy does not protect from, and for which policies.
+var exposures = []struct {
+	when func(p *policy.Policy) bool
+	text string
+}{
+	{always, "bugs in the host's kernel, on the process backend: all commands share it"},
+	{always, "side channels: timing, caches, load, the names and versions of what is installed"},
+	{always, "commands of one sandbox against each other: they are one user"},
+	{func(p *policy.Policy) bool { return len(p.Filesystem.Mounts) > 0 }, "reading what is mounted, and connecting to sockets in it"},
+	{func(p *policy.Policy) bool { return hasAccess(p, policy.AccessDirect) }, "changes to the host's files that nobody looked at (access: direct)"},
+	{func(p *policy.Policy) bool { return hasAccess(p, policy.AccessWrite) }, "changes that are applied to the host after a look (access: rw): the look finds what is known"},
+	{func(p *policy.Policy) bool { return len(p.Filesystem.Protected) > 0 }, "code that runs on the host later, from files that filesystem.protected lets through"},
+	{noFilter, "the whole of the kernel's system calls: no filter is in force"},
+	{func(p *policy.Policy) bool { return p.Filesystem.Landlock == policy.Off }, "a mistake in the mounts: Landlock is off"},
+	{func(p *policy.Policy) bool { return p.Resources.Memory < 0 }, "using up the host's memory: resources.memory is unlimited"},
+	{func(p *policy.Policy) bool { return p.Resources.CPUs < 0 }, "using up the host's processors: resources.cpus is unlimited"},
+	{func(p *policy.Policy) bool { return p.Resources.PIDs < 0 }, "using up the host's processes: resources.pids is unlimited"},
+	{func(p *policy.Policy) bool { return p.Resources.Timeout < 0 }, "commands that never end: resources.timeout is unlimited"},
+	{func(p *policy.Policy) bool { return len(p.BestEffort) > 0 }, "machines that cannot enforce what is under best_effort"},
+	{func(p *policy.Policy) bool { return p.Require.MinScore == 0 }, "a backend that proves little: require.min_score is 0"},
+	{func(p *policy.Policy) bool { return len(p.Process.Env) > 0 }, "the command reading its own environment: no variable is a secret to it"},
+	{always, "what commands print: output is not scanned yet"},
+}
+
+func always(*policy.Policy) bool { return true }
+
+func noFilter(p *policy.Policy) bool {
+	return p.Seccomp.Mode == policy.SeccompLog || p.Seccomp.Profile == policy.Off && len(p.Seccomp.Files) == 0
+}
+
+func hasAccess(p *policy.Policy, access string) bool {
+	for _, m := range p.Filesystem.Mounts {
+		if m.Access == access {
+			return true
+		}
+	}
+	return false
+}
+
+func notProtected(p *policy.Policy) []string {
+	var list []string
+	for _, e := range exposures {
+		if e.when(p) {
+			list = append(list, e.text)
+		}
+	}
+	return list
+}

@@ -1,0 +1,139 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestDiffPresets(t *testing.T) {
+	want := map[string]string{
+		"minimal basic": `filesystem.writable: true → false, stricter
+filesystem.tmp_size: 1g → 256m, stricter
+filesystem.landlock: off → on, stricter
+seccomp.profile: off → default, stricter
+resources.memory: unlimited → 1g, stricter
+resources.cpus: unlimited → 2, stricter
+resources.pids: unlimited → 512, stricter
+resources.output: 64m → 16m, stricter
+resources.timeout: unlimited → 1h, stricter`,
+		"strict basic": `filesystem.tmp_size: 64m → 256m, weaker
+seccomp.profile: strict → default, weaker
+network.loopback: false → true, weaker
+resources.memory: 512m → 1g, weaker
+resources.cpus: 1 → 2, weaker
+resources.pids: 128 → 512, weaker
+resources.output: 1m → 16m, weaker
+resources.timeout: 1m → 1h, weaker`,
+		"basic basic": "",
+	}
+	for names, want := range want {
+		from, to, _ := strings.Cut(names, " ")
+		a, errA := Preset(from)
+		b, errB := Preset(to)
+		if errA != nil || errB != nil {
+			t.Fatal(errA, errB)
+		}
+		if got := diffText(a, b); got != want {
+			t.Errorf("%s:\n%s", names, got)
+		}
+	}
+}
+
+// Each preset allows what the next one does, and more.
+func TestPresetsAreOrdered(t *testing.T) {
+	var list []Policy
+	for _, name := range PresetNames() {
+		p, err := Preset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+	for i, weaker := range list {
+		for j, p := range list {
+			if got := Covers(weaker, p); got != (i <= j) {
+				t.Errorf("%s covers %s: %v", weaker.Name, p.Name, got)
+			}
+		}
+		if Covers(Policy{}, weaker) {
+			t.Errorf("the policy that denies covers %s", weaker.Name)
+		}
+	}
+}
+
+func TestDiff(t *testing.T) {
+	tests := []struct {
+		from, to  Policy
+		want, why string
+	}{
+		{Policy{Name: "a"}, Policy{Name: "b"}, "", "names mean nothing"},
+		{Policy{}, Policy{Resources: Resources{Memory: DefaultMemory}, Filesystem: Filesystem{Landlock: On}}, "", "nor does spelling"},
+		{Policy{BestEffort: []Control{Limits, NSPid}}, Policy{BestEffort: []Control{NSPid, Limits}}, "", "nor order"},
+		{Policy{}, Policy{Resources: Resources{Memory: 1 << 30, IORead: 5}},
+			"resources.memory: 256m (default) → 1g, weaker\nresources.io_read: unlimited (default) → 5, stricter", "defaults are named"},
+		{Policy{Filesystem: Filesystem{Root: "/a b"}}, Policy{}, `filesystem.root: "/a b" → nothing, stricter`, "quoted where it would mislead"},
+		{Policy{Filesystem: Filesystem{Root: "/a"}}, Policy{Filesystem: Filesystem{Root: RootHost}}, "filesystem.root: /a → host, different", "no order"},
+		{withMounts(Mount{Source: "/a"}, Mount{Source: "/b"}), withMounts(Mount{Source: "/b"}, Mount{Source: "/c", Target: "/d", Access: AccessWrite}),
+			"filesystem.mounts[\"/a\"]: /a, ro → not shown, stricter\nfilesystem.mounts[\"/d\"]: not shown → /c, rw, weaker", "by target"},
+		{withMounts(Mount{Source: "/a"}), withMounts(Mount{Source: "/c", Target: "/a", Access: AccessDirect, Rights: []string{"truncate"}}),
+			"filesystem.mounts[\"/a\"].source: /a → /c, different\nfilesystem.mounts[\"/a\"].access: ro → direct, weaker\nfilesystem.mounts[\"/a\"].rights: all → [truncate], stricter", "part by part"},
+		{withMounts(Mount{Source: "/a"}, Mount{Source: "/e", Target: "/a/s"}), withMounts(Mount{Source: "/a"}), `filesystem.mounts["/a/s"]: /e, ro → not shown, different`, "what was hidden is seen"},
+		{Policy{Process: Process{User: "1", Env: map[string]string{"A": "1", "B": "1"}}}, Policy{Process: Process{Env: map[string]string{"A": "", "C": strings.Repeat("x", 100)}}},
+			"process.user: 1 → not set, different\nprocess.env[\"A\"]: \"1\" → \"\", different\nprocess.env[\"B\"]: \"1\" → not set, different\nprocess.env[\"C\"]: not set → \"" + strings.Repeat("x", 80) + "…\", different", "no order"},
+		{Policy{Require: Require{Backends: []string{"process"}}}, Policy{}, "require.backends: [process] → [process, oci, wasm, gvisor, sgx, sev, firecracker] (default), weaker", "any, but noop"},
+		{Policy{Seccomp: Seccomp{Files: []string{"/a"}}}, Policy{Seccomp: Seccomp{Files: []string{"/b"}}}, "seccomp.files: [/a] → [/b], different", "neither holds the other"},
+	}
+	for _, test := range tests {
+		if got := diffText(test.from, test.to); got != test.want {
+			t.Errorf("%s:\n%s\nwant\n%s", test.why, got, test.want)
+		}
+	}
+}
+
+func diffText(from, to Policy) string {
+	var lines []string
+	for _, d := range Diff(from, to) {
+		lines = append(lines, fmt.Sprintf("%s: %s → %s, %s", d.Field, d.From, d.To, d.Effect))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// What is cut off in what is shown counts all the same.
+func TestDiffOfLongValues(t *testing.T) {
+	long := func(end string) Policy {
+		return Policy{Process: Process{Env: map[string]string{"A": strings.Repeat("x", 100) + end}}}
+	}
+	if len(Diff(long("1"), long("2"))) != 1 {
+		t.Error("two values that differ at their end are taken for the same")
+	}
+}
+
+func TestValues(t *testing.T) {
+	p := withMounts(Mount{Source: "/w", Access: AccessWrite, Rights: []string{"read_file", "execute"}}, Mount{Source: "/a", Target: "/b"})
+	p.Process.Env = map[string]string{"A": "a b"}
+	p.Resources.CPUs = Unlimited
+	var got []string
+	for _, v := range Values(p) {
+		got = append(got, v.Field+"="+v.String())
+	}
+	want := []string{
+		"name=none", "filesystem.root=nothing", `filesystem.mounts["/b"]=/a, ro`, `filesystem.mounts["/w"]=/w, rw, rights [read_file, execute]`,
+		"filesystem.protected=none", "filesystem.writable=false", "filesystem.tmp_size=1", "filesystem.landlock=on (default)",
+		"seccomp.profile=strict (default)", "seccomp.files=none", "seccomp.mode=enforce (default)", "network.loopback=false",
+		"resources.memory=256m (default)", "resources.swap=0", "resources.io_read=unlimited (default)", "resources.io_write=unlimited (default)",
+		"resources.cpus=unlimited", "resources.pids=64 (default)", "resources.output=1m (default)", "resources.timeout=1m (default)",
+		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set", "require.min_score=0",
+		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	none := Values(Policy{})
+	for _, want := range []Value{{Field: "filesystem.mounts", Value: "none"}, {Field: "process.env", Value: "none"}} {
+		if !slices.Contains(none, want) {
+			t.Errorf("the zero policy does not say %+v", want)
+		}
+	}
+}
