@@ -25,6 +25,7 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -88,7 +89,7 @@ type Row struct {
 
 // Env is what an attempt works with.
 type Env struct {
-	*testing.T
+	testing.TB
 	Sandbox *kavach.Sandbox
 
 	// Dir is a directory of the host that is mounted, read-only, at its own
@@ -117,7 +118,10 @@ func runRow(t *testing.T, target Target, row Row) {
 		t.Log("the stage is set by root only")
 		return
 	}
-	t.Run("held", func(t *testing.T) {
+	try := func(name string, test func(t testing.TB)) {
+		t.Run(name, func(t *testing.T) { testclock.Try(t, test) })
+	}
+	try("held", func(t testing.TB) {
 		if row.RootHeld != "" && os.Geteuid() != 0 {
 			notEnforced(t, target, row)
 			return
@@ -128,7 +132,7 @@ func runRow(t *testing.T, target Target, row Row) {
 			t.Log(seen)
 		}
 	})
-	t.Run("twin", func(t *testing.T) {
+	try("twin", func(t testing.TB) {
 		switch {
 		case row.NoTwin != "":
 			t.Log("no twin:", row.NoTwin)
@@ -185,20 +189,20 @@ func scoresNothing(t *testing.T, target Target, row Row) {
 	}
 }
 
-func strict(t *testing.T) policy.Policy {
+func strict(t testing.TB) policy.Policy {
 	t.Helper()
 	p, err := policy.Preset("strict")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Resources.Timeout = policy.Duration(20 * time.Second)
+	p.Resources.Timeout = policy.Duration(2 * time.Minute) // far off: few rows are about it
 	return p
 }
 
 // attempt makes a sandbox and tries.
-func attempt(t *testing.T, target Target, row Row, without []policy.Control) (through bool, seen string) {
+func attempt(t testing.TB, target Target, row Row, without []policy.Control) (through bool, seen string) {
 	t.Helper()
-	e := &Env{T: t, SecretText: "the host's secret"}
+	e := &Env{TB: t, SecretText: "the host's secret"}
 	e.Dir, e.Secret = workspace(t, e.SecretText)
 	p := strict(t)
 	p.Filesystem.Mounts = []policy.Mount{{Source: e.Dir}}
@@ -234,9 +238,9 @@ func (e *Env) Another() *kavach.Sandbox {
 
 // notEnforced is what must be true where a layer is there in part only: the
 // score says so.
-func notEnforced(t *testing.T, target Target, row Row) {
+func notEnforced(t testing.TB, target Target, row Row) {
 	t.Log("held by sandboxes of root only:", row.RootHeld)
-	e := &Env{T: t, Backend: target.New(), Policy: strict(t)}
+	e := &Env{TB: t, Backend: target.New(), Policy: strict(t)}
 	for _, line := range e.Another().Score().Controls {
 		if slices.Contains(row.Layers, line.Name) && line.State == backend.Enforced {
 			t.Errorf("CONTAINMENT %d: %s is called enforced, and is not: %s", row.Number, line.Name, row.RootHeld)
@@ -246,12 +250,9 @@ func notEnforced(t *testing.T, target Target, row Row) {
 
 // workspace makes a directory with the attack program in it, and a secret that
 // is beside it.
-func workspace(t *testing.T, secret string) (dir, secretFile string) {
+func workspace(t testing.TB, secret string) (dir, secretFile string) {
 	t.Helper()
-	base := t.TempDir()
-	for d := base; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		_ = os.Chmod(d, 0o755) // a sandbox that root makes is another user; not ours: not needed
-	}
+	base := testbin.TempDir(t)
 	dir, secretFile = filepath.Join(base, "work"), filepath.Join(base, "secret")
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)

@@ -355,7 +355,7 @@ func (e *Env) leakFD(fd int) int {
 // attackAnother is Attack in a sandbox that is made now.
 func (e *Env) attackAnother(args ...string) (bool, string) {
 	e.Helper()
-	return (&Env{T: e.T, Dir: e.Dir, Sandbox: e.Another()}).Attack(args...)
+	return (&Env{TB: e.TB, Dir: e.Dir, Sandbox: e.Another()}).Attack(args...)
 }
 
 // start runs a command on an instance of the backend itself, with descriptors

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -427,16 +428,11 @@ func neighbour(e *Env) string {
 		}
 	}
 	addr := net.JoinHostPort(theirs, port)
-	for start := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		c, err := net.DialTimeout("tcp", addr, time.Second)
-		if err == nil {
-			c.Close()
-			return addr
-		}
-		if time.Since(start) > 5*time.Second {
-			e.Fatalf("the host itself does not reach it: %v", err)
-		}
+	seen := ""
+	if !testclock.Until(patience, func() (up bool) { up, seen = fromHost("tcp", addr); return up }) {
+		e.Fatal("the host itself does not reach it: ", seen)
 	}
+	return addr
 }
 
 // lines is a writer that hands over the first line that begins as is wanted.
@@ -500,7 +496,7 @@ func listenIn(e *Env, sb *kavach.Sandbox, network, addr string) string {
 }
 
 func fromHost(network, addr string) (bool, string) {
-	c, err := net.DialTimeout(network, addr, time.Second)
+	c, err := net.DialTimeout(network, addr, patience)
 	if err != nil {
 		return false, err.Error()
 	}

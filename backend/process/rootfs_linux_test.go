@@ -1,7 +1,6 @@
 package process
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -23,10 +22,7 @@ func rootfs(t *testing.T) string {
 	if err != nil {
 		t.Skip("busybox-static is not installed:", err)
 	}
-	dir := filepath.Join(t.TempDir(), "root")
-	for d := filepath.Dir(dir); d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		_ = os.Chmod(d, 0o755) // those that are not ours need not be changed
-	}
+	dir := filepath.Join(testbin.TempDir(t), "root")
 	for _, sub := range []string{"bin", "etc"} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			t.Fatal(err)
@@ -54,10 +50,10 @@ func rootfsPolicy(t *testing.T, root string) policy.Policy {
 func create(t *testing.T, p policy.Policy) (*kavach.Sandbox, error) {
 	t.Helper()
 	rt := &kavach.Runtime{Backends: []backend.Backend{&Backend{Guest: testbin.Kavach(t)}}}
-	sb, err := rt.Create(t.Context(), kavach.Config{Policy: p})
+	sb, err := createAgain(t, rt, p)
 	if err == nil {
 		t.Cleanup(func() {
-			if err := sb.Destroy(context.Background()); err != nil {
+			if err := destroyAgain(t, sb); err != nil {
 				t.Error(err)
 			}
 		})

@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 func TestMain(m *testing.M) { testbin.Main(m) }
@@ -55,7 +56,7 @@ func source(t testing.TB, path string) string {
 // TestScripts runs testdata/*.txtar against the real program.
 func TestScripts(t *testing.T) {
 	bin, home := kavachPath(t), t.TempDir()
-	testscript.Run(t, testscript.Params{
+	testscript.RunT(scripts{t, t}, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
@@ -81,6 +82,22 @@ func TestScripts(t *testing.T) {
 		},
 	})
 }
+
+// scripts runs each script by testclock.Try.
+type scripts struct {
+	testing.TB
+	parent *testing.T
+}
+
+func (s scripts) Run(name string, script func(testscript.T)) {
+	s.parent.Run(name, func(t *testing.T) {
+		t.Parallel()
+		testclock.Try(t, func(again testing.TB) { script(scripts{again, t}) })
+	})
+}
+
+func (s scripts) Parallel()     {} // by Run
+func (s scripts) Verbose() bool { return testing.Verbose() }
 
 // cmdStatus is "status CODE COMMAND…": exec, but with one exit code.
 func cmdStatus(ts *testscript.TestScript, neg bool, args []string) {

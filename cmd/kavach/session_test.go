@@ -11,7 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 // client is the other end of kavach session.
@@ -53,7 +54,9 @@ func dial(t *testing.T) *client {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = c.cmd.Process.Kill() })
+	hurry := func() { _ = c.cmd.Process.Kill() } // it may be gone
+	stop := testclock.AfterFunc(patience, hurry)
+	t.Cleanup(func() { stop(); hurry() })
 	go func() {
 		defer close(c.lines)
 		r := bufio.NewReader(stdout)
@@ -82,16 +85,11 @@ func (c *client) send(line string) {
 // next is the next message.
 func (c *client) next() message {
 	c.t.Helper()
-	select {
-	case m, open := <-c.lines:
-		if !open {
-			c.t.Fatal("kavach session ended")
-		}
-		return m
-	case <-time.After(30 * time.Second):
-		c.t.Fatal("kavach session says nothing")
+	m, open := <-c.lines
+	if !open {
+		c.t.Fatal("kavach session ended, or was killed when the patience was at its end")
 	}
-	panic("not reached")
+	return m
 }
 
 // until skips to the first message for which is holds.
@@ -148,7 +146,7 @@ func (c *client) end() int {
 	}
 	for range c.lines {
 	}
-	return exitCode(c.t, c.cmd, 30*time.Second)
+	return exitCode(c.t, c.cmd)
 }
 
 func TestSessionRefuses(t *testing.T) {
@@ -370,7 +368,7 @@ func TestSessionEnds(t *testing.T) {
 	if _, end := c.output(1); end.Signal != "SIGKILL" {
 		t.Errorf("at the end of stdin: %s", end.raw)
 	}
-	if got := exitCode(t, c.cmd, 30*time.Second); got != 0 {
+	if got := exitCode(t, c.cmd); got != 0 {
 		t.Errorf("exit code %d", got)
 	}
 	if left := sandboxOf(t, c.cmd.Process.Pid); left != nil {
@@ -382,7 +380,7 @@ func TestSessionEnds(t *testing.T) {
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if got := exitCode(t, c.cmd, 30*time.Second); got != 143 {
+	if got := exitCode(t, c.cmd); got != 143 {
 		t.Errorf("after SIGTERM: exit code %d", got)
 	}
 	if left := sandboxOf(t, c.cmd.Process.Pid); left != nil {

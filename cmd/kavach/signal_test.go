@@ -12,7 +12,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
+
+// patience is how long a kavach that a test starts may live.
+const patience = 2 * time.Minute
 
 // startKavach starts kavach run and returns when the command has said "ready".
 func startKavach(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
@@ -26,7 +31,12 @@ func startKavach(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() }) // where the test failed before its end
+	hurry := func() {
+		_ = cmd.Process.Kill() // it may be gone
+		stdout.Close()         // what it left behind may hold the other end
+	}
+	stop := testclock.AfterFunc(patience, hurry)
+	t.Cleanup(func() { stop(); hurry() })
 	r := bufio.NewReader(stdout)
 	if line, err := r.ReadString('\n'); err != nil || line != "ready\n" {
 		t.Fatalf("the command said %q, %v", line, err)
@@ -35,10 +45,9 @@ func startKavach(t *testing.T, args ...string) (*exec.Cmd, *bufio.Reader) {
 }
 
 // exitCode waits for kavach, for no longer than patience.
-func exitCode(t *testing.T, cmd *exec.Cmd, patience time.Duration) int {
+func exitCode(t *testing.T, cmd *exec.Cmd) int {
 	t.Helper()
-	late := time.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGABRT) })
-	defer late.Stop()
+	defer testclock.AfterFunc(patience, func() { _ = cmd.Process.Signal(syscall.SIGABRT) })()
 	err := cmd.Wait()
 	var failed *exec.ExitError
 	if err != nil && !errors.As(err, &failed) {
@@ -48,7 +57,6 @@ func exitCode(t *testing.T, cmd *exec.Cmd, patience time.Duration) int {
 }
 
 func TestSignals(t *testing.T) {
-	const patience = 20 * time.Second
 	tests := []struct {
 		script string
 		send   []syscall.Signal
@@ -86,7 +94,7 @@ func TestSignals(t *testing.T) {
 				if err != nil || string(rest) != tt.output {
 					t.Errorf("output %q, %v, want %q", rest, err, tt.output)
 				}
-				if got := exitCode(t, cmd, patience); got != tt.want {
+				if got := exitCode(t, cmd); got != tt.want {
 					t.Errorf("exit code %d, want %d", got, tt.want)
 				}
 			})
@@ -105,7 +113,7 @@ func TestStopWhileNobodyReads(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if got := exitCode(t, cmd, 20*time.Second); got != 128+int(syscall.SIGTERM) {
+	if got := exitCode(t, cmd); got != 128+int(syscall.SIGTERM) {
 		t.Errorf("exit code %d, want %d", got, 128+int(syscall.SIGTERM))
 	}
 }
@@ -125,7 +133,7 @@ func TestEndsWhileStdinIsOpen(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := exitCode(t, cmd, 20*time.Second); got != 0 {
+	if got := exitCode(t, cmd); got != 0 {
 		t.Errorf("exit code %d, want 0", got)
 	}
 }
@@ -139,7 +147,7 @@ func TestIgnoredSignalStaysIgnored(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if got := exitCode(t, cmd, 20*time.Second); got != 9 {
+	if got := exitCode(t, cmd); got != 9 {
 		t.Errorf("exit code %d, want 9", got)
 	}
 }
@@ -162,7 +170,7 @@ func TestPSAndClean(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	exitCode(t, cmd, time.Minute)
+	exitCode(t, cmd)
 	// What it removed depends on who was first: each kavach that starts sweeps.
 	kavachSays(t, "clean")
 	kavachSays(t, "clean", "--json")

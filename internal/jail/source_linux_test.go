@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -39,8 +40,9 @@ func inNamespace(t *testing.T) bool {
 	return false
 }
 
-// race is how long each race is run.
-const race = 300 * time.Millisecond
+// race is how long each race is run at least; where it comes to nothing by then,
+// for as long as patience.
+const race, patience = 300 * time.Millisecond, 30 * time.Second
 
 // swapping swaps two paths, as fast as it can, until the end of the test.
 func swapping(t *testing.T, a, b string) {
@@ -108,7 +110,7 @@ func TestSwappedSource(t *testing.T) {
 			a, b := row.swap(dir)
 			swapping(t, a, b)
 			opened, refused := 0, 0
-			for end := time.Now().Add(race); time.Now().Before(end); {
+			for w := testclock.Start(); w.Ran() < race || refused == 0 && w.Ran() < patience; {
 				switch ours, err := isSource(s, func() (int, error) { return guest.CloneTree(s.path, s.dev, s.ino) }); {
 				case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENOENT):
 					refused++
@@ -124,7 +126,7 @@ func TestSwappedSource(t *testing.T) {
 				t.Errorf("the swap was never seen, %d times", opened)
 			}
 			// The twin: opened by path alone, it is the other sooner or later.
-			for end := time.Now().Add(10 * race); ; {
+			for w := testclock.Start(); ; {
 				ours, err := isSource(s, func() (int, error) {
 					return unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 				})
@@ -134,7 +136,7 @@ func TestSwappedSource(t *testing.T) {
 				if err == nil && !ours {
 					break
 				}
-				if time.Now().After(end) {
+				if w.Ran() > patience {
 					t.Fatal("opened by path, it never is another, so this proves nothing")
 				}
 			}

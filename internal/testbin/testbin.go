@@ -9,9 +9,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 // Environment variables that name what was built before.
@@ -73,11 +78,40 @@ func build(pkg string) (_ string, err error) {
 	return path, nil
 }
 
+// TempDir is t.TempDir, which is in a directory of the test's own, for a sandbox
+// that root makes: it is another user.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), dir} { // and none above: /tmp is everybody's
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // Main runs the tests and removes what was built for them.
 func Main(m *testing.M) {
+	heed()
+	watch := testclock.Start()
 	code := m.Run()
 	if dir != "" {
 		os.RemoveAll(dir)
 	}
+	if stood := watch.Stood(); code != 0 && stood > time.Second {
+		fmt.Println("the machine stood still for", stood)
+	}
 	os.Exit(code)
+}
+
+// heed sees to it that what tests start does not inherit that a signal is
+// ignored, as it is under nohup: a shell cannot trap it then (POSIX, trap). What
+// is caught, and dropped here, is the default again after an exec.
+func heed() {
+	for _, sig := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM} {
+		if signal.Ignored(sig) {
+			signal.Notify(make(chan os.Signal, 1), sig)
+		}
+	}
 }
