@@ -181,7 +181,7 @@ func (c *conn) refuse(err error) error {
 func (c *conn) deliver(line []byte) error {
 	var a answer
 	if err := json.Unmarshal(line, &a); err != nil {
-		return fmt.Errorf("%w: %v", errTalk, err)
+		return fmt.Errorf("%w: %w", errTalk, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
