@@ -1,4 +1,5 @@
 # make          build bin/kavach
+# make install  it, its manual and its completions below PREFIX (DESTDIR before it)
 # make test     all tests, as root (where it is root) and as an ordinary user
 # make lint     vet, golangci-lint, govulncheck
 # make fuzz     each fuzz target for FUZZTIME
@@ -9,15 +10,30 @@
 GO       ?= go
 FUZZTIME ?= 20s
 BENCH    ?= -n 40
+PREFIX   ?= /usr/local
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test test-programs lint fuzz bench clean tools
+.PHONY: all build install test test-programs lint fuzz bench clean tools
 
 all: build
 
 build:
 	$(GO) build -o bin/kavach ./cmd/kavach
+
+# Where the shells of most distributions look for completions.
+share := $(DESTDIR)$(PREFIX)/share
+bash  := $(share)/bash-completion/completions
+zsh   := $(share)/zsh/site-functions
+fish  := $(share)/fish/vendor_completions.d
+
+install: build
+	install -d $(DESTDIR)$(PREFIX)/bin $(bash) $(zsh) $(fish)
+	install -m 755 bin/kavach $(DESTDIR)$(PREFIX)/bin/kavach
+	umask 022 && bin/kavach man --dir $(share)/man
+	umask 022 && bin/kavach completion bash >$(bash)/kavach
+	umask 022 && bin/kavach completion zsh >$(zsh)/_kavach
+	umask 022 && bin/kavach completion fish >$(fish)/kavach.fish
 
 # Programs that tests run inside, and the peers that bench runs beside.
 test-programs:

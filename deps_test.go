@@ -25,6 +25,7 @@ var importRules = []importRule{
 	{"policy", nil, "a policy is pure data: anybody can import it"},
 	{"policy/policyfile", []string{"policy", "go.yaml.in/yaml/v3"}, "decoding is apart from the data"},
 	{"backend", []string{"policy"}, "the contract imports nothing above it"},
+	{"docs", nil, "documents, for kavach to print"},
 	{"score", []string{"backend", "policy"}, "a pure function of proofs"},
 	{"guest", []string{"golang.org/x/sys/unix"}, "each import is paid at the start of every sandbox"},
 	{"guest/self", []string{"guest"}, "it runs before main of every kavach"},

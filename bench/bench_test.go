@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -151,5 +154,90 @@ func TestProcFiles(t *testing.T) {
 	}
 	if got := parentOf(nil); got != 0 {
 		t.Errorf("parentOf nothing = %d, want 0", got)
+	}
+}
+
+// Each kind of cycle leaves nothing behind.
+func TestCycles(t *testing.T) {
+	c, err := measureCycles(len(cycleKinds()), 2*len(cycleKinds()), io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.verdict(); err != nil {
+		t.Error(err)
+	}
+	c.Rows[0].After += c.Rows[0].Slack + 1
+	if c.verdict() == nil {
+		t.Error("one more than may be is no fault")
+	}
+}
+
+// A gauge that does not see a sandbox while it is there would not see what is
+// left of it.
+func TestGaugesSee(t *testing.T) {
+	c, err := newCrowd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := readings(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := c.end(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := c.add(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := readings(map[string]bool{c.members[0].ID(): true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range gauges() {
+		switch g.name {
+		case "cgroups of its sandboxes":
+			if os.Geteuid() != 0 {
+				continue // an ordinary user has none on version 1
+			}
+		case "mounts", "threads", "heap in use, kB", "resident memory, kB":
+			continue // a sandbox has its mounts elsewhere; the others are not counted one by one
+		}
+		if now[i] <= before[i] {
+			t.Errorf("%s: %d before, and %d with a sandbox", g.name, before[i], now[i])
+		}
+	}
+}
+
+// The peer that is said to have a filter has one, each time.
+func TestBwrapIsFiltered(t *testing.T) {
+	bwrap, err := exec.LookPath("bwrap")
+	if err != nil {
+		t.Skip("bwrap is not installed; make test-programs installs it")
+	}
+	s, err := newSpawner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	filter, err := filterFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.files = append(s.files, filter)
+	look := append(bwrapFlags(), "grep", "-q", "^Seccomp:.2", "/proc/self/status")
+	with := s.reading(filter, append([]string{bwrap, "--seccomp", seccompFD}, look...)...)
+	for range 2 {
+		if err := with(new(watch)); err != nil {
+			t.Errorf("with the filter: %v", err)
+		}
+	}
+	if s.command(append([]string{bwrap}, look...)...)(new(watch)) == nil {
+		t.Error("there is a filter without ours, too: the check sees nothing")
 	}
 }

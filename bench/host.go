@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,18 +14,41 @@ const truePath = "/bin/true"
 
 // spawner starts programs on the host with as little of our own as Go allows:
 // no pipe, no goroutine, stdio on one descriptor of /dev/null.
-type spawner struct{ null *os.File }
+type spawner struct {
+	null  *os.File
+	files []*os.File // others that its programs read
+}
 
 func newSpawner() (*spawner, error) {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	return &spawner{null}, err
+	return &spawner{null: null}, err
+}
+
+func (s *spawner) close() error {
+	var errs []error
+	for _, f := range append(s.files, s.null) {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // command returns what runs argv once, timed from before the fork until the
 // end of the program is known. Argv[0] is a path.
-func (s *spawner) command(argv ...string) func(*watch) error {
+func (s *spawner) command(argv ...string) func(*watch) error { return s.reading(nil, argv...) }
+
+// reading is command for a program that reads a file, from its beginning, as its
+// descriptor 3. Nil: none.
+func (s *spawner) reading(file *os.File, argv ...string) func(*watch) error {
 	attr := &os.ProcAttr{Env: []string{"PATH=" + os.Getenv("PATH")}, Files: []*os.File{s.null, s.null, s.null}}
+	if file != nil {
+		attr.Files = append(attr.Files, file)
+	}
 	return func(w *watch) error {
+		if file != nil { // whoever reads an inherited descriptor moves it on
+			if _, err := file.Seek(0, io.SeekStart); err != nil {
+				return err
+			}
+		}
 		return w.time(func() error {
 			p, err := os.StartProcess(argv[0], argv, attr)
 			if err != nil {
@@ -71,40 +96,3 @@ func (s *spawner) peer(r row, name string, args ...string) *row {
 }
 
 const notInstalled = "not installed"
-
-// bwrapAlike are options that make bubblewrap build much the same place as
-// Kavach's host root: a root of its own, the system directories, a small /etc,
-// /tmp and /dev/shm on tmpfs, parts of /proc hidden or read-only. It has no
-// seccomp filter, Landlock domain, cgroup or proof, and its root is writable.
-func bwrapAlike() []string {
-	args := []string{
-		"--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL", "--hostname", "kavach",
-	}
-	for _, dir := range []string{"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"} {
-		if target, err := os.Readlink(dir); err == nil {
-			args = append(args, "--symlink", target, dir)
-		} else if _, err := os.Stat(dir); err == nil {
-			args = append(args, "--ro-bind", dir, dir)
-		}
-	}
-	for _, path := range []string{
-		"/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime",
-		"/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/ca-certificates", "/etc/mime.types", "/etc/services", "/etc/protocols",
-		"/etc/passwd", "/etc/group", "/etc/hosts", "/etc/nsswitch.conf",
-	} {
-		args = append(args, "--ro-bind-try", path, path)
-	}
-	args = append(args, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/dev/shm", "--dir", "/var", "--dir", "/run")
-	for _, path := range []string{
-		"/proc/acpi", "/proc/interrupts", "/proc/kallsyms", "/proc/kcore", "/proc/key-users", "/proc/keys", "/proc/kmsg",
-		"/proc/kpagecgroup", "/proc/kpagecount", "/proc/kpageflags", "/proc/modules", "/proc/slabinfo", "/proc/timer_list",
-		"/proc/vmallocinfo",
-	} {
-		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			args = append(args, "--tmpfs", path)
-		} else if err == nil {
-			args = append(args, "--ro-bind", os.DevNull, path)
-		}
-	}
-	return args
-}

@@ -2,11 +2,13 @@
 // machine, in turns, and prints medians, minima and ratios:
 //
 //	go run ./bench [-n ROUNDS] [-many N] [-only NAME] [-json]
+//	go run ./bench -cycles N
 //
-// docs/BENCHMARKS.md says what each row is and has a run's results.
+// docs/BENCHMARKS.md says what each row is and has a run's results. With -cycles
+// it counts what many sandboxes leave behind, and fails where that is anything.
 //
-// What this package does not protect: it measures, and asserts nothing. A
-// budget that is missed is shown, and the exit code stays 0.
+// What this package does not protect: it measures, and asserts nothing of times.
+// A budget that is missed is shown, and the exit code stays 0.
 package main
 
 import (
@@ -28,6 +30,7 @@ type options struct {
 	only     string
 	programs string
 	json     bool
+	cycles   int
 }
 
 func main() {
@@ -37,13 +40,14 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "measure only rows whose name has this in it, and what they are compared with")
 	flag.StringVar(&o.programs, "programs", "", "directory of the programs that are measured; what is not there is built (default: a temporary one)")
 	flag.BoolVar(&o.json, "json", false, "print JSON")
+	flag.IntVar(&o.cycles, "cycles", 0, "measure nothing: make and destroy this many sandboxes, and count what is left")
 	flag.Parse()
 	if err := o.check(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
 	if err := run(o); err != nil {
-		fmt.Fprintln(os.Stderr, "bench: not measured:", err)
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
@@ -52,13 +56,16 @@ func (o *options) check() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("there are no arguments, only flags: %s", strings.Join(flag.Args(), " "))
 	}
-	if o.rounds < 1 || o.many < 0 {
-		return errors.New("-n must be at least 1, and -many at least 0")
+	if o.rounds < 1 || o.many < 0 || o.cycles < 0 {
+		return errors.New("-n must be at least 1, and -many and -cycles at least 0")
 	}
 	return nil
 }
 
 func run(o options) (err error) {
+	if o.cycles > 0 {
+		return runCycles(o)
+	}
 	progs, err := build(o.programs)
 	if err != nil {
 		return err

@@ -51,7 +51,7 @@ func measureMany(n int) (m *many, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.null.Close()
+	defer s.close()
 	if err := c.add(); err != nil { // the first pays for what the Runtime shares
 		return nil, err
 	}

@@ -22,6 +22,7 @@ type report struct {
 	Rows    []line   `json:"rows"`
 	Memory  *memory  `json:"memory,omitempty"`
 	Many    *many    `json:"many,omitempty"`
+	Cycles  *cycled  `json:"cycles,omitempty"`
 	Failed  []string `json:"failed,omitempty"`
 	Missing []string `json:"missing,omitempty"`
 }
@@ -114,12 +115,8 @@ func (r *report) writeJSON(w io.Writer) error {
 
 // write prints tables for people.
 func (r *report) write(w io.Writer) error {
-	user := "an ordinary user"
-	if r.UID == 0 {
-		user = "root"
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s, %d CPUs, %s, as %s; %d rounds, in turns\n\n", r.Date, r.System, r.CPUs, r.Go, user, r.Rounds)
+	fmt.Fprintf(&b, "%s; %d rounds, in turns\n\n", r.machine(), r.Rounds)
 	times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
 	for _, l := range r.Rows {
 		times = append(times, l.cells())
@@ -133,6 +130,15 @@ func (r *report) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// machine says when and where this ran.
+func (r *report) machine() string {
+	user := "an ordinary user"
+	if r.UID == 0 {
+		user = "root"
+	}
+	return fmt.Sprintf("%s, %s, %d CPUs, %s, as %s", r.Date, r.System, r.CPUs, r.Go, user)
 }
 
 func (l *line) cells() []string {

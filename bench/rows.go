@@ -16,6 +16,7 @@ const (
 	rowEmpty     = "fork+exec empty Go"
 	rowCollected = "os/exec true, output read"
 	rowBwrap     = "bwrap"
+	rowFiltered  = "bwrap, these and seccomp"
 	rowLibrary   = "library, strict"
 )
 
@@ -30,7 +31,7 @@ func makeRows(progs *programs) (rows []*row, end func() error, err error) {
 	rows = append(floor(s, progs), commandRows(s, progs)...)
 	rows = append(rows, libraryRows(rt)...)
 	rows = append(rows, exec...)
-	return rows, func() error { return errors.Join(inside.end(), s.null.Close()) }, nil
+	return rows, func() error { return errors.Join(inside.end(), s.close()) }, nil
 }
 
 // floor is what the machine and the peers take.
@@ -44,6 +45,9 @@ func floor(s *spawner, progs *programs) []*row {
 			"bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "true"),
 		s.peer(row{name: "bwrap, alike", what: "bwrap with the mounts of Kavach's host root", against: rowBwrap},
 			"bwrap", append(bwrapAlike(), truePath)...),
+		s.peer(row{name: "bwrap, nsjail's flags", what: "bwrap with a root of its own, no capability, no environment, a private /tmp", against: rowBwrap},
+			"bwrap", append(bwrapFlags(), truePath)...),
+		s.filtered(row{name: rowFiltered, what: "the same with a seccomp filter: our profile strict", against: rowBwrap}),
 	}
 }
 

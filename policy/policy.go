@@ -39,7 +39,7 @@ type Policy struct {
 	// Network is what the command reaches. Zero: nothing, not even itself.
 	Network Network `json:"network,omitzero"`
 
-	// Resources bounds what the command uses up. Zero: the Default constants.
+	// Resources bounds what the command uses up. Zero: the default of each.
 	Resources Resources `json:"resources,omitzero"`
 
 	// Process is who the command runs as, where, and with which environment.

@@ -24,6 +24,9 @@ type command struct {
 	long    string // for --help; empty: short
 	example string
 
+	exit []exitRow // exit codes; nil: 0, and what goes for every command
+	one  string    // what 1 means, where exit is nil; empty: nothing
+
 	sub []*command // a group has these, and nothing of the following
 
 	flags       func(*flags)    // registers them; nil: none

@@ -25,7 +25,8 @@ _kavach() {
 	found=("${(@f)$(kavach __complete "${(@)words[2,CURRENT]}" 2>/dev/null)}")
 	if [[ -n "${found[*]}" ]]; then compadd -- "${found[@]}"; else _files; fi
 }
-compdef _kavach kavach
+# zsh runs a file of its fpath as the function, and others source it.
+if [[ "${funcstack[1]}" == _kavach ]]; then _kavach "$@"; else compdef _kavach kavach; fi
 `,
 	"fish": `complete -c kavach -a '(kavach __complete (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
 `,

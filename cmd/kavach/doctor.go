@@ -48,6 +48,7 @@ func doctorCommand() *command {
 		long: `Make a sandbox on each backend with everything on, and show what was tried, what
 came of it, and what to do. Exits with 0 where the process backend is available,
 else with 1.`,
+		one:   "the process backend is not available",
 		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print one JSON object") },
 		run:   func([]string) error { return examine(asJSON) },
 	}

@@ -20,8 +20,12 @@ const (
 	codeSignal    = 128
 )
 
-// exitCodes is the table that the help and docs/commands.md show.
-var exitCodes = []struct{ Code, Means string }{
+// exitRow is a row of a table of exit codes.
+type exitRow struct{ Code, Means string }
+
+// exitCodes is the table of kavach run, which its help, its page and docs/
+// commands.md show.
+var exitCodes = []exitRow{
 	{"the command's", "the command ran and ended by itself"},
 	{fmt.Sprint(codeTimedOut), "the command was killed at its deadline (--timeout)"},
 	{fmt.Sprint(codeFailed), "kavach refused, failed, or was called wrongly; the command did not run to its end"},
@@ -30,10 +34,25 @@ var exitCodes = []struct{ Code, Means string }{
 	{fmt.Sprintf("%d+n", codeSignal), "the command, or kavach itself, was ended by signal n"},
 }
 
-// exitCodeTable is the table as text.
-func exitCodeTable() string {
+// exits is the table of a command, whole: with what goes for every command
+// that has none of its own, and with the code that it adds.
+func (c *command) exits() []exitRow {
+	if len(c.exit) > 0 {
+		return c.exit
+	}
+	rows := []exitRow{{"0", "all went well"}}
+	if c.one != "" {
+		rows = append(rows, exitRow{"1", c.one})
+	}
+	return append(rows,
+		exitRow{fmt.Sprint(codeFailed), "kavach refused, failed, or was called wrongly"},
+		exitRow{fmt.Sprintf("%d+n", codeSignal), "kavach was ended by signal n"})
+}
+
+// exitCodeTable is a table as text.
+func exitCodeTable(rows []exitRow) string {
 	var b strings.Builder
-	for _, row := range exitCodes {
+	for _, row := range rows {
 		fmt.Fprintf(&b, "  %-14s %s\n", row.Code, row.Means)
 	}
 	return b.String()

@@ -9,11 +9,11 @@ import (
 // help prints what --help shows.
 func (c *command) help(w io.Writer, path string) error {
 	var b strings.Builder
-	long := c.long
-	if long == "" {
-		long = c.short
+	fmt.Fprintf(&b, "%s\n\n", strings.TrimRight(c.description(), "\n"))
+	if len(c.exit) > 0 {
+		fmt.Fprintf(&b, "Exit codes:\n%s\n", exitCodeTable(c.exit))
 	}
-	fmt.Fprintf(&b, "%s\n\nUsage:\n", strings.TrimRight(long, "\n"))
+	b.WriteString("Usage:\n")
 	if len(c.sub) > 0 {
 		fmt.Fprintf(&b, "  %s COMMAND\n\nCommands:\n", path)
 		for _, sub := range c.sub {
@@ -31,6 +31,24 @@ func (c *command) help(w io.Writer, path string) error {
 	c.newFlags().help(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// description is more than the one line about a command, where there is more
+// to say.
+func (c *command) description() string {
+	if c.long == "" {
+		return capitalized(c.short) + "."
+	}
+	return c.long
+}
+
+// capitalized is text that begins with a capital letter, where it began with a
+// letter of ASCII.
+func capitalized(text string) string {
+	if text == "" {
+		return ""
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 func (f *flags) help(b *strings.Builder) {

@@ -17,6 +17,7 @@ func policyCommand() *command {
 			policyShow(), policyExplain(), policyDiff(), policyMerge(),
 			{
 				name: "validate", args: "FILE...", short: "check policy files, and say where each is wrong",
+				one:   "a file is wrong",
 				least: 1, most: -1, needs: "a file", run: validatePolicies,
 			},
 			{

@@ -31,6 +31,7 @@ func policyDiff() *command {
 is stricter there or weaker. Exits with 0 where nothing differs, with 1 where
 something does, and with 125 where a policy cannot be read.`,
 		flags: jsonFlag(&asJSON),
+		one:   "the policies differ",
 		least: 2, most: 2, needs: "two policies, such as: kavach policy diff basic ./site.yaml", values: policy.PresetNames,
 		run: func(args []string) error {
 			c, err := compare(args[0], args[1])

@@ -30,11 +30,11 @@ func run(args []string) int {
 
 func newRoot() *command {
 	return &command{
-		name: "kavach",
+		name: "kavach", short: "run code that nobody trusts, and know how well it is confined",
 		long: "Kavach runs code that nobody trusts, and knows how well it is confined.",
 		sub: []*command{
 			runCommand(), sessionCommand(), scoreCommand(), doctorCommand(), policyCommand(),
-			psCommand(), cleanCommand(), versionCommand(), completionCommand(), completeCommand(),
+			psCommand(), cleanCommand(), versionCommand(), completionCommand(), manCommand(), completeCommand(),
 		},
 	}
 }

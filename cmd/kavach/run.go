@@ -43,10 +43,8 @@ func runCommand() *command {
 		long: `Run a command in a sandbox that is made for it and removed after it.
 
 The current directory is visible at its own path, read-only; nothing else of
-home is. There is no network, and nothing of the caller's environment.
-
-Exit codes:
-` + exitCodeTable(),
+home is. There is no network, and nothing of the caller's environment.`,
+		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   echo data | kavach run -i -- wc -c`,
