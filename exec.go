@@ -23,9 +23,10 @@ const (
 	// (golang.org/issue/21922).
 	drainGrace = 200 * time.Millisecond
 
-	// terminalGrace is the same for what a terminal has shown. Nothing that the
-	// command left behind can hold that open, only the place itself, which has
-	// a few KiB to hand over: so this is how long one that lies is waited for.
+	// terminalGrace is how long it is waited for after that where it is what a
+	// terminal has shown. Nothing that the command left behind can hold that
+	// open, only the place itself, which has a few KiB to hand over: this is for
+	// one that lies.
 	terminalGrace = 2 * time.Second
 )
 

@@ -27,7 +27,6 @@ type streams struct {
 	input  io.Reader
 	out    []*output      // stdout and stderr; of a terminal, stdout alone
 	wg     sync.WaitGroup // the readers of output
-	grace  time.Duration  // for what is left of output at the end
 }
 
 // output is one stream on its way out.
@@ -58,7 +57,7 @@ type released struct {
 
 // open makes the pipes of a command and puts the gate before the caller.
 func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cmd) (_ *streams, err error) {
-	st := &streams{input: cmd.Stdin, grace: drainGrace}
+	st := &streams{input: cmd.Stdin}
 	defer func() {
 		if err != nil {
 			st.abandon()
@@ -79,7 +78,7 @@ func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cm
 		inner **os.File
 	}{{"stdout", cmd.Stdout, &inner.Stdout}, {"stderr", cmd.Stderr, &inner.Stderr}}
 	if cmd.Terminal != nil {
-		wanted, st.grace = wanted[:1], terminalGrace
+		wanted = wanted[:1]
 	}
 	for _, want := range wanted {
 		r, w, err := os.Pipe()
@@ -258,7 +257,7 @@ func (st *streams) finish() released {
 	go func() { st.wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(st.grace):
+	case <-time.After(drainGrace):
 		for _, o := range st.out {
 			_ = o.pipe.SetReadDeadline(time.Now())
 		}
