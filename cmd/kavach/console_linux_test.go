@@ -368,3 +368,47 @@ func TestConsoleIsStopped(t *testing.T) {
 		t.Errorf("the terminal is %s, and was %s", after, before)
 	}
 }
+
+// When the terminal goes away, so does everything.
+func TestConsoleIsHungUp(t *testing.T) {
+	t.Parallel()
+	p := newPane(t)
+	p.runs(`sh -c 'echo $$ >new; mv new pid; exec kavach run -it --best-effort limits -- sh -c "trap : INT; stty raw; echo ready; sleep 1000"'`)
+	pid, err := strconv.Atoi(p.file("pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.sees("\nready")
+	guardian, sandbox := guardianOf(pid), sandboxOf(t, pid)
+	if guardian == 0 || sandbox == nil {
+		t.Fatalf("guardian %d, sandbox %v", guardian, sandbox)
+	}
+	if out, err := p.tmux("kill-server").CombinedOutput(); err != nil {
+		t.Fatalf("tmux: %v: %s", err, out)
+	}
+	for _, left := range []int{pid, guardian, sandbox.Guest} {
+		for late := time.Now().Add(hang); !gone(left); time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(late) {
+				t.Fatalf("process %d is left, of kavach %d, guardian %d, guest %d", left, pid, guardian, sandbox.Guest)
+			}
+		}
+	}
+	if left := sandboxOf(t, pid); left != nil {
+		t.Errorf("on record still: %+v", left)
+	}
+}
+
+// With -t alone the command is seen, and ^C is a signal to kavach.
+func TestConsoleWithoutInput(t *testing.T) {
+	t.Parallel()
+	p := newPane(t)
+	before := p.settings()
+	p.runs("clear; kavach run -t --best-effort limits -- sh -c 'tty; stty size; echo ready; exec sleep 1000'")
+	p.sees("\n/dev/pts/0\n24 80\nready\n")
+	p.types("\x03")
+	p.sees("\nhost>")
+	p.says("$?", "130")
+	if after := p.settings(); after != before {
+		t.Errorf("the terminal is %s, and was %s", after, before)
+	}
+}
