@@ -406,7 +406,7 @@ func TestConsoleWithoutInput(t *testing.T) {
 	p.runs("clear; kavach run -t --best-effort limits -- sh -c 'tty; stty size; echo ready; exec sleep 1000'")
 	p.sees("\n/dev/pts/0\n24 80\nready\n")
 	p.types("\x03")
-	p.sees("\nhost>")
+	p.sees("host>")
 	p.says("$?", "130")
 	if after := p.settings(); after != before {
 		t.Errorf("the terminal is %s, and was %s", after, before)
