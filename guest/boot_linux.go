@@ -193,6 +193,8 @@ func (g *guest) serve() error {
 			continue
 		case *Signal:
 			g.signal(f.ID, unix.Signal(f.Signal))
+		case *Resize:
+			g.resize(f)
 		case *Kill:
 			go g.killTree(f.ID)
 		default:

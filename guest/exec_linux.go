@@ -30,6 +30,8 @@ type command struct {
 	started uint64
 	denials map[int64]uint32
 
+	terminal *terminal // its own; nil: none
+
 	// Until its execve has succeeded or failed, its end is only kept here.
 	launching bool
 	exited    *Exited
@@ -48,7 +50,7 @@ func newGuest(conn *Conn) *guest {
 
 // start executes a command, and tells the host what came of it.
 func (g *guest) start(f *Exec, fds []int) {
-	defer closeAll(fds)
+	defer func() { closeAll(fds) }()
 	refuse := func(step string, err error) {
 		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
 	}
@@ -66,9 +68,25 @@ func (g *guest) start(f *Exec, fds []int) {
 		refuse("arguments", err)
 		return
 	}
+	if f.Terminal {
+		if spec.terminal, err = openTerminal(f.Rows, f.Cols); err != nil {
+			refuse("terminal", err)
+			return
+		}
+		spec.stdio = [3]int{spec.terminal.slave, spec.terminal.slave, spec.terminal.slave}
+	}
 	at, err := g.fork(spec, f.ID)
 	if err != nil {
 		refuse(at, err)
+	}
+	switch {
+	case spec.terminal == nil:
+	case err != nil:
+		spec.terminal.close()
+	default:
+		stdin, stdout := fds[0], fds[1]
+		fds = fds[2:]
+		spec.terminal.serve(stdin, stdout)
 	}
 }
 
@@ -124,7 +142,7 @@ func (g *guest) forkHere(c *childSpec, id uint32) error {
 		return errno
 	}
 	started, _ := StartTime(pid) // not reaped yet, so it is there
-	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), launching: true}
+	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), terminal: c.terminal, launching: true}
 	g.byPID[pid], g.byID[id] = cmd, cmd
 	g.wakeReaper()
 	return nil

@@ -28,6 +28,7 @@ type step uint32
 const (
 	stepSetsid step = iota + 1
 	stepStdio
+	stepTerminal
 	stepCloseFDs
 	stepRlimit
 	stepChdir
@@ -35,7 +36,7 @@ const (
 )
 
 var stepNames = map[step]string{
-	stepSetsid: "setsid", stepStdio: "stdio", stepCloseFDs: "close descriptors",
+	stepSetsid: "setsid", stepStdio: "stdio", stepTerminal: "terminal", stepCloseFDs: "close descriptors",
 	stepRlimit: "rlimit", stepChdir: "chdir", stepExec: "exec",
 }
 
@@ -46,6 +47,7 @@ const firstOther = 3
 type childSpec struct {
 	stdio    [3]int
 	closeFDs bool
+	terminal *terminal // the stdio is, and is to be the controlling one; nil: none
 	rlimits  []Rlimit
 	values   []unix.Rlimit
 	dir      *byte
@@ -111,6 +113,14 @@ func runChild(c *childSpec) {
 			goto failed
 		}
 	}
+
+	at = stepTerminal
+	if c.terminal != nil {
+		if _, _, err = syscall.RawSyscall(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0); err != 0 {
+			goto failed
+		}
+	}
+
 	at = stepCloseFDs
 	if c.closeFDs {
 		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {

@@ -40,7 +40,11 @@ func (b *builder) do(op *Op, tree int) error {
 	case OpProc:
 		return b.mountNew("proc", op.Path, nil)
 	case OpDevpts:
-		return b.mountNew("devpts", op.Path, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
+		options := [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}}
+		if op.Data != "" {
+			options = append(options, [2]string{"max", op.Data})
+		}
+		return b.mountNew("devpts", op.Path, options)
 	case OpMask:
 		return b.cover(op.Path, b.mask)
 	case OpReadonly:

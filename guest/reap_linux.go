@@ -35,6 +35,9 @@ func (g *guest) ended(pid int, status unix.WaitStatus, usage *unix.Rusage) {
 	if cmd == nil || cmd.id == 0 {
 		return
 	}
+	if cmd.terminal != nil {
+		cmd.terminal.ended()
+	}
 	cmd.exited = &Exited{
 		ID: cmd.id, Status: uint32(status),
 		CPUMicros: (usage.Utime.Nano() + usage.Stime.Nano()) / int64(time.Microsecond),
@@ -51,6 +54,15 @@ func (g *guest) signal(id uint32, sig unix.Signal) {
 	defer g.mu.Unlock() // so that its pid is not another's by now
 	if cmd := g.byID[id]; cmd != nil {
 		_ = unix.Kill(-cmd.pid, sig) // ESRCH: it has just ended
+	}
+}
+
+// resize changes the size of a command's terminal, if it has one.
+func (g *guest) resize(f *Resize) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if cmd := g.byID[f.ID]; cmd != nil && cmd.terminal != nil {
+		_ = cmd.terminal.resize(f.Rows, f.Cols) // it has just been hung up, or nothing has this size
 	}
 }
 

@@ -86,7 +86,7 @@ const (
 	OpBind                        // what is at Source on the host, or came as a descriptor
 	OpScratch                     // writable directory with Mode
 	OpProc                        // procfs of the new PID namespace
-	OpDevpts                      // a devpts of its own
+	OpDevpts                      // a devpts of its own, with at most Data terminals; "": any number
 	OpMask                        // an empty file or directory over what is there
 	OpReadonly                    // what is there, read-only
 	OpOverlay                     // the root: an overlay over the Bind in Source

@@ -51,6 +51,9 @@ type process struct {
 
 // Start starts a command in a session of its own.
 func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, error) {
+	if c.Terminal != nil {
+		return nil, fmt.Errorf("backend %s has no terminals; choose another: %w", Name, errors.ErrUnsupported)
+	}
 	path, err := lookup(c)
 	if err != nil {
 		return nil, err

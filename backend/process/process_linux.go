@@ -177,7 +177,7 @@ type instance struct {
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
 	before := i.jail.OOMKills()
-	p, err := i.jail.Exec(ctx, cmd.Args, cmd.Env, cmd.Dir, [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr})
+	p, err := i.jail.Exec(ctx, cmd)
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
@@ -268,4 +268,7 @@ func denials(calls map[int64]int, profile string) []backend.Denial {
 	return out
 }
 
-var _ backend.Pauser = (*instance)(nil)
+var (
+	_ backend.Pauser  = (*instance)(nil)
+	_ backend.Resizer = (*process)(nil)
+)

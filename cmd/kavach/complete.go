@@ -83,6 +83,7 @@ func candidates(c *command, before []string, typed string) []string {
 		return beginning(all, typed)
 	}
 	f := c.newFlags()
+	before = f.spread(before)
 	for i := 0; i < len(before); i++ {
 		info := f.find(before[i])
 		switch {

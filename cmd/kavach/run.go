@@ -15,6 +15,7 @@ import (
 // runFlags are the flags of kavach run, as they were typed.
 type runFlags struct {
 	interactive bool
+	tty         bool
 	backend     string
 	policies    []string
 	minScore    string
@@ -47,7 +48,8 @@ home is. There is no network, and nothing of the caller's environment.`,
 		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
-  echo data | kavach run -i -- wc -c`,
+  echo data | kavach run -i -- wc -c
+  kavach run -it -- bash`,
 		flags: f.register,
 		least: 1, most: -1, needs: "a command, such as: kavach run -- python3 -c 'print(6*7)'",
 		passes: true, // what follows the command is the command's
@@ -57,6 +59,7 @@ home is. There is no network, and nothing of the caller's environment.`,
 
 func (f *runFlags) register(fs *flags) {
 	fs.Bool(&f.interactive, "interactive", "i", "connect stdin (else it is /dev/null)")
+	fs.Bool(&f.tty, "tty", "t", "give the command a terminal of its own; with -i, yours is connected to it")
 	fs.Text(&f.backend, "backend", "", "NAME", "where to run: a backend that kavach doctor lists, or auto (default auto)", backendNames)
 	fs.Texts(&f.policies, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic); of several, the stricter of each field", policy.PresetNames)
 	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
@@ -90,7 +93,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	if err != nil {
 		return stop.instead(j.byFlag(err))
 	}
-	e := attendUntil(stop, sb, j)
+	e := onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
 	// Nothing is left behind, whatever happened. Where something is, that is
 	// what there is to say: it may still be running.
 	if destroyErr := sb.Destroy(context.Background()); destroyErr != nil {
@@ -106,6 +109,19 @@ func runSandboxed(f *runFlags, args []string) error {
 	}
 	j.tell(os.Stderr, sb, e.res)
 	return exitStatus(e.code)
+}
+
+// onConsole runs a session on kavach's own terminal, if there is one. What kavach
+// itself has to say comes before and after: neither shows well in raw mode.
+func onConsole(c *console, session func() ended) ended {
+	if c != nil {
+		if err := c.connect(); err != nil {
+			return ended{err: err}
+		}
+	}
+	e := session()
+	e.err = errors.Join(e.err, c.close())
+	return e
 }
 
 // ended is what came of a command.
@@ -139,7 +155,11 @@ func attendUntil(stop *stopper, sb *kavach.Sandbox, j *job) ended {
 // attend starts the command, passes on signals, and waits for its end.
 func attend(stop *stopper, sb *kavach.Sandbox, j *job) (*kavach.Result, int, error) {
 	cmd := j.cmd
-	if !j.json {
+	switch {
+	case j.console != nil:
+		size := j.console.size()
+		cmd.Terminal, cmd.Stdout = &size, stop.display(sb.Policy().Resources.Effective().Output)
+	case !j.json:
 		cmd.Stdout, cmd.Stderr = stop.outputs()
 	}
 	p, err := sb.Start(stop.ctx, cmd)
@@ -147,6 +167,9 @@ func attend(stop *stopper, sb *kavach.Sandbox, j *job) (*kavach.Result, int, err
 		return nil, 0, stop.instead(err)
 	}
 	stop.forward(p)
+	if j.console != nil {
+		defer j.console.follow(p)()
+	}
 	res, err := p.Wait(stop.ctx)
 	stop.forward(nil)
 	if stop.ctx.Err() != nil && res != nil {

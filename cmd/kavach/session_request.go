@@ -27,6 +27,7 @@ var methods = map[string]func(*session, request) (any, error){
 	"create":  with((*session).create),
 	"exec":    (*session).exec,
 	"stdin":   (*session).stdin,
+	"resize":  with((*session).resize),
 	"signal":  with((*session).signal),
 	"pause":   with((*session).pause),
 	"resume":  with((*session).resume),

@@ -19,6 +19,7 @@ import (
 type Process struct {
 	jail    *Jail
 	id      uint32
+	screen  bool          // it has a terminal
 	started chan error    // gets one answer: nil, or why it was refused
 	began   bool          // it was answered; used by read alone
 	done    chan struct{} // closed at its end
@@ -26,10 +27,10 @@ type Process struct {
 	err     error         // set before done is closed: the jail ended first
 }
 
-// Exec starts a command and returns when it is executed. The files are its
-// stdin, stdout and stderr; nil is /dev/null.
-func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [3]*os.File) (*Process, error) {
-	defer runtime.KeepAlive(stdio)
+// Exec starts a command and returns when it is executed.
+func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
+	defer runtime.KeepAlive(cmd)
+	stdio := [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr}
 	var fds []int
 	for _, f := range stdio {
 		if f == nil {
@@ -42,15 +43,19 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 		}
 		fds = append(fds, int(f.Fd())) // passing it makes a copy
 	}
-	p := &Process{jail: j, started: make(chan error, 1), done: make(chan struct{})}
+	p := &Process{jail: j, screen: cmd.Terminal != nil, started: make(chan error, 1), done: make(chan struct{})}
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	if err := j.send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
+	frame := &guest.Exec{ID: p.id, Args: cmd.Args, Env: j.env(cmd.Env), Dir: cmd.Dir}
+	if size := cmd.Terminal; size != nil {
+		frame.Terminal, frame.Rows, frame.Cols = true, uint32(size.Rows), uint32(size.Cols)
+	}
+	if err := j.send(frame, fds...); err != nil {
 		j.unregister(p.id)
 		gone := errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)
 		if errors.Is(err, unix.E2BIG) {
-			return nil, &backend.ExecError{Path: args[0], Step: "arguments", Errno: unix.E2BIG}
+			return nil, &backend.ExecError{Path: cmd.Args[0], Step: "arguments", Errno: unix.E2BIG}
 		}
 		err = j.guestDied("start a command", err)
 		if gone {
@@ -62,7 +67,7 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	case err := <-p.started:
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Path, refused.Dir = args[0], dir
+			refused.Path, refused.Dir = cmd.Args[0], cmd.Dir
 		}
 		if err != nil {
 			return nil, err
@@ -117,6 +122,14 @@ func (p *Process) Signal(sig syscall.Signal) error {
 		return fmt.Errorf("signal %d: %w", sig, unix.EINVAL)
 	}
 	return p.jail.send(&guest.Signal{ID: p.id, Signal: uint32(sig)})
+}
+
+// Resize changes the size of the command's terminal.
+func (p *Process) Resize(size backend.WindowSize) error {
+	if !p.screen {
+		return errors.New("resize: the command was started without a terminal")
+	}
+	return p.jail.send(&guest.Resize{ID: p.id, Rows: uint32(size.Rows), Cols: uint32(size.Cols)})
 }
 
 // Kill kills the command and all that it started.

@@ -50,6 +50,9 @@ const (
 	ownInodes = 1024
 	// bytesPerInode bounds the number of files by the bytes: what ext4 does.
 	bytesPerInode = 16 << 10
+	// maxTerminals is enough for what opens many, such as tmux, and few of those
+	// that all sandboxes of a machine share (3072; proc_sys_kernel(5), pty).
+	maxTerminals = "256"
 )
 
 // source is a host path that is to be seen inside.
@@ -260,8 +263,12 @@ func places(c *Config) []guest.Op {
 	for _, d := range devices {
 		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
 	}
+	pts := guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"}
+	if c.with(policy.Limits) {
+		pts.Data = maxTerminals
+	}
 	ops = append(ops,
-		dir("/dev/pts", 0o755), guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"},
+		dir("/dev/pts", 0o755), pts,
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/ptmx", Source: "pts/ptmx"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/fd", Source: "/proc/self/fd"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdin", Source: "fd/0"},
