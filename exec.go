@@ -92,6 +92,10 @@ type Result struct {
 	// Denials are the refusals that Kavach saw.
 	Denials []backend.Denial
 
+	// Unscanned are the directories of the host that the command could change
+	// by itself (mounts with access "direct"), with nobody looking.
+	Unscanned []string
+
 	Usage Usage
 }
 
@@ -225,6 +229,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
+		Unscanned: unscanned(&p.sandbox.policy),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
 	err = errors.Join(err, detachErr, out.err, ctx.Err())

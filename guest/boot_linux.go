@@ -62,9 +62,10 @@ func run() error {
 	if err := g.boot(setup, fds); err != nil {
 		return errors.Join(err, conn.Send(asFailed(err)))
 	}
-	if err := conn.Send(&Ready{}); err != nil {
+	if err := conn.Send(&Ready{}, g.uppers...); err != nil {
 		return err
 	}
+	closeAll(g.uppers) // so that no command reaches them by way of the guest
 	debug.SetGCPercent(gcPercent) // now that nobody waits for the guest
 	return g.serve()
 }
@@ -100,6 +101,7 @@ func (g *guest) boot(s *Setup, fds []int) error {
 		return err
 	}
 	closeBuilder(b)
+	g.uppers = b.uppers
 	unix.Umask(0o022)
 	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
 		return fail("hostname", s.Hostname, err)

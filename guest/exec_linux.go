@@ -16,6 +16,7 @@ type guest struct {
 	launches chan func() // run by the launcher, one after another
 	rlimits  []Rlimit
 	closeFDs bool
+	uppers   []int         // of the workspaces, until Ready
 	forked   chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known

@@ -143,13 +143,21 @@ func runChild(c *childSpec) {
 		var fd uintptr
 		fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT2, ^uintptr(99), uintptr(unsafe.Pointer(c.dir)),
 			uintptr(unsafe.Pointer(&c.how)), unix.SizeofOpenHow, 0, 0)
-		if err != 0 {
+		switch err {
+		case 0:
+			if _, _, err = syscall.RawSyscall(unix.SYS_FCHDIR, fd, 0, 0); err != 0 {
+				goto failed
+			}
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		case unix.ENOSYS:
+			// A filter that cannot see the mode of openat2 has none. By now no
+			// descriptor is open that a magic link could lead anywhere by.
+			if _, _, err = syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(c.dir)), 0, 0); err != 0 {
+				goto failed
+			}
+		default:
 			goto failed
 		}
-		if _, _, err = syscall.RawSyscall(unix.SYS_FCHDIR, fd, 0, 0); err != 0 {
-			goto failed
-		}
-		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
 	}
 
 	if c.probe != nil {

@@ -37,6 +37,8 @@ func (b *builder) do(op *Op, tree int) error {
 		return b.attachMade(tree, op.Path)
 	case OpScratch:
 		return b.scratch(op)
+	case OpWorkspace:
+		return b.workspace(op, tree)
 	case OpProc:
 		return b.mountNew("proc", op.Path, nil)
 	case OpDevpts:

@@ -98,6 +98,7 @@ const (
 	BindDevice = 1 << iota // a device node: it may be used as one
 	BindFD                 // the tree came as a descriptor
 	BindMaybe              // nothing is to be done where Source does not exist
+	BindWrite              // commands may write to it
 )
 
 // Op is one step in building the root.

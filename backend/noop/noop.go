@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // Name is the name of this backend.
@@ -32,7 +33,13 @@ func (Backend) Name() string { return Name }
 func (Backend) Probe(context.Context) (backend.Info, error) { return backend.Info{}, nil }
 
 // Create returns an instance that is nothing but a list of its processes.
-func (Backend) Create(context.Context, backend.Spec) (backend.Instance, error) {
+func (Backend) Create(_ context.Context, spec backend.Spec) (backend.Instance, error) {
+	for _, m := range spec.Policy.Filesystem.Mounts {
+		if m.Access == policy.AccessWrite {
+			return nil, fmt.Errorf("mount %s: backend noop cannot keep changes apart, commands write to the host itself; leave out the mount, or name another backend: %w",
+				m.Source, errors.ErrUnsupported)
+		}
+	}
 	return &instance{running: make(map[*process]bool)}, nil
 }
 

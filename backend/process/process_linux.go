@@ -123,7 +123,9 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		cfg.Landlock = false
 	}
 	var err error
-	cfg.Filter, err = filter(p.Seccomp.Profile)
+	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
+	cfg.NoSetID = direct && p.Seccomp.Profile != policy.Off
+	cfg.Filter, err = filter(p.Seccomp.Profile, cfg.NoSetID)
 	return cfg, err
 }
 
@@ -136,7 +138,6 @@ func notYet(p *policy.Policy) error {
 		"seccomp.mode: log": p.Seccomp.Mode == policy.SeccompLog,
 	}
 	for _, m := range p.Filesystem.Mounts {
-		missing["filesystem.mounts.access: "+m.Access] = m.Access == policy.AccessWrite || m.Access == policy.AccessDirect
 		missing["filesystem.mounts.rights"] = len(m.Rights) > 0
 	}
 	for what, asked := range missing {
@@ -148,24 +149,30 @@ func notYet(p *policy.Policy) error {
 }
 
 // filters holds each profile compiled, for the life of the program.
-var filters sync.Map // profile → []byte
+var filters sync.Map // filterKey → []byte
 
-func filter(profile string) ([]byte, error) {
+type filterKey struct {
+	profile string
+	noSetID bool
+}
+
+func filter(profile string, noSetID bool) ([]byte, error) {
 	switch profile {
 	case policy.Off:
 		return nil, nil
 	case "":
 		profile = policy.SeccompStrict
 	}
-	if compiled, ok := filters.Load(profile); ok {
+	key := filterKey{profile, noSetID}
+	if compiled, ok := filters.Load(key); ok {
 		return compiled.([]byte), nil
 	}
-	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true})
+	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true, NoSetID: noSetID})
 	if err != nil {
 		return nil, err
 	}
 	compiled := seccomp.Marshal(program)
-	filters.Store(profile, compiled)
+	filters.Store(key, compiled)
 	return compiled, nil
 }
 
@@ -220,6 +227,8 @@ func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
 
 func (i *instance) Pause(ctx context.Context) error   { return i.jail.Pause(ctx) }
 func (i *instance) Resume(ctx context.Context) error  { return i.jail.Resume(ctx) }
+func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) }
+func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
 type process struct {
@@ -271,4 +280,5 @@ func denials(calls map[int64]int, profile string) []backend.Denial {
 var (
 	_ backend.Pauser  = (*instance)(nil)
 	_ backend.Resizer = (*process)(nil)
+	_ backend.Layered = (*instance)(nil)
 )

@@ -51,7 +51,7 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}
@@ -106,6 +106,7 @@ func (f *runFlags) applyLimits(p *policy.Policy) error {
 		limit("--pids", f.pids, &r.PIDs, parsePIDs),
 		limit("--timeout", f.timeout, &r.Timeout, policy.ParseDuration),
 		limit("--output-limit", f.outputLimit, &r.Output, policy.ParseBytes),
+		limit("--tmp-size", f.tmpSize, &p.Filesystem.TmpSize, policy.ParseBytes),
 	)
 }
 

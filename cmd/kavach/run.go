@@ -10,10 +10,13 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/workspace"
 )
 
 // runFlags are the flags of kavach run, as they were typed.
 type runFlags struct {
+	workspaceFlags
+
 	interactive bool
 	tty         bool
 	backend     string
@@ -44,10 +47,17 @@ func runCommand() *command {
 		long: `Run a command in a sandbox that is made for it and removed after it.
 
 The current directory is visible at its own path, read-only; nothing else of
-home is. There is no network, and nothing of the caller's environment.`,
+home is. There is no network, and nothing of the caller's environment.
+
+With --rw DIR the command may change what is in DIR. What it changes is kept
+apart, and applied when the command has ended by itself, but for what programs
+run or obey unasked: git hooks and settings, shell start files, settings of
+editors and agents. --diff shows the changes instead.`,
 		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
+  kavach run --rw . -- make
+  kavach run --rw . --diff -- npm install
   echo data | kavach run -i -- wc -c
   kavach run -it -- bash`,
 		flags: f.register,
@@ -70,7 +80,8 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.outputLimit, "output-limit", "", "SIZE", "bytes of stdout, and of stderr, that get through, or unlimited", nil)
 	fs.Texts(&f.env, "env", "", "K=V", "set a variable; K alone takes its value from kavach's environment", nil)
 	fs.Texts(&f.envFiles, "env-file", "", "FILE", "set variables, one a line, as with docker", nil)
-	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:ro]", "show a file or directory, read-only", nil)
+	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:OPTS]", "show a file or directory: ro (read-only, the default); rw, as --rw; rw,direct, unscanned", nil)
+	f.registerWorkspaces(fs)
 	fs.Text(&f.workdir, "workdir", "w", "DIR", "start in this directory, inside", nil)
 	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
 	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
@@ -94,6 +105,11 @@ func runSandboxed(f *runFlags, args []string) error {
 		return stop.instead(j.byFlag(err))
 	}
 	e := onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
+	var outcomes []workspace.Outcome
+	if e.err == nil {
+		outcomes, e.err = j.changes(stop, sb, e.res)
+		e.code = j.codeWith(e.code, outcomes)
+	}
 	// Nothing is left behind, whatever happened. Where something is, that is
 	// what there is to say: it may still be running.
 	if destroyErr := sb.Destroy(context.Background()); destroyErr != nil {
@@ -103,11 +119,14 @@ func runSandboxed(f *runFlags, args []string) error {
 		return e.err
 	}
 	if f.json {
-		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code)); err != nil {
+		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code, outcomes)); err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}
 	}
 	j.tell(os.Stderr, sb, e.res)
+	if !j.json {
+		j.tellOutcomes(os.Stderr, outcomes)
+	}
 	return exitStatus(e.code)
 }
 

@@ -21,6 +21,7 @@ type createParams struct {
 	Mounts     []json.RawMessage `json:"mounts"`  // of mountParams
 	MinScore   *int              `json:"min_score"`
 	BestEffort []policy.Control  `json:"best_effort"`
+	Protected  []string          `json:"protected"` // as in policy.Filesystem
 }
 
 type mountParams struct {
@@ -55,6 +56,7 @@ func (s *session) create(params createParams) (any, error) {
 		p.Require.MinScore = *params.MinScore
 	}
 	p.BestEffort = append(p.BestEffort, params.BestEffort...)
+	p.Filesystem.Protected = append(p.Filesystem.Protected, params.Protected...)
 	name, err := backendName(params.Backend)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,9 @@ var methods = map[string]func(*session, request) (any, error){
 	"signal":  with((*session).signal),
 	"pause":   with((*session).pause),
 	"resume":  with((*session).resume),
+	"halt":    with((*session).halt),
+	"changes": with((*session).changes),
+	"apply":   with((*session).apply),
 	"destroy": with((*session).destroy),
 }
 

@@ -161,7 +161,7 @@ func TestSessionRefuses(t *testing.T) {
 		{`{"id":{},"method":"create"}`, errSyntax, "no id", "an object is no id"},
 		{`{"id":1}`, errUnknownMethod, `there is no method ""`, "no method"},
 		{`{"id":1,"method":"exce"}`, errUnknownMethod, `did you mean "exec"?`, "a typo"},
-		{`{"id":1,"method":"frobnicate"}`, errUnknownMethod, "the methods are create, destroy", "nothing is near"},
+		{`{"id":1,"method":"frobnicate"}`, errUnknownMethod, "the methods are apply, changes, create, destroy", "nothing is near"},
 		{`{"id":1,"method":7}`, errParams, "method: expected a string, found number", "wrong type"},
 		{`{"id":1,"method":"create","parms":{}}`, errUnknownField, `did you mean "params"?`, "an unknown key"},
 		{`{"id":1,"method":"create","params":[]}`, errParams, "params: expected an object", "params by position"},
@@ -521,7 +521,7 @@ func FuzzParseRequest(f *testing.F) {
 		if err == nil && (r.ID == nil || methods[r.Method] == nil) {
 			t.Fatalf("taken without an id or a method: %q", text)
 		}
-		for _, params := range []any{&execParams{}, &createParams{}, &stdinParams{}, &resizeParams{}, &signalParams{}, &empty{}} {
+		for _, params := range []any{&execParams{}, &createParams{}, &stdinParams{}, &resizeParams{}, &signalParams{}, &applyParams{}, &empty{}} {
 			if decode("params", r.Params, params) == nil {
 				if p, ok := params.(*signalParams); ok {
 					_, _ = signalParam(p.Signal)

@@ -38,6 +38,14 @@ type stopper struct {
 
 	mu     sync.Mutex
 	target *kavach.Process // nil: no command is running
+	got    bool            // a signal came that ends kavach, whatever came of it
+}
+
+// signalled reports whether somebody wanted kavach to end.
+func (s *stopper) signalled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got || s.ctx.Err() != nil
 }
 
 // catch catches what would end kavach. What was ignored when it started (nohup,
@@ -87,6 +95,7 @@ func (s *stopper) watch() {
 func (s *stopper) pass(sig syscall.Signal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.got = true
 	if s.target == nil {
 		return false
 	}

@@ -72,6 +72,9 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 		line("limit", hit)
 	}
+	for _, path := range res.Unscanned {
+		line("unscanned", path+": the command could change it on the host by itself")
+	}
 	line("usage", usageText(res.Usage))
 	for _, note := range j.notes {
 		line("note", note)

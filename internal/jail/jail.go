@@ -48,6 +48,10 @@ type Config struct {
 	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
 	Filter []byte
 
+	// NoSetID says that Filter lets no command make a file setuid or setgid.
+	// Without it, nothing that root mounts is writable (access direct).
+	NoSetID bool
+
 	// Limits, each Unlimited (-1) or more than zero.
 	Memory, PIDs int64
 	CPUs         float64

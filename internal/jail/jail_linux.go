@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -261,6 +262,7 @@ func (j *Jail) shut(ctx context.Context) error {
 	if j.group != nil {
 		errs = append(errs, j.group.Remove())
 	}
+	j.closeLayers()
 	if err := errors.Join(errs...); err != nil {
 		return err // it stays on record, for a sweep
 	}
@@ -303,6 +305,19 @@ func (j *Jail) freeze(frozen bool) error {
 	j.frozen.Store(true) // from the first attempt on, whatever comes of it
 	return j.group.Freeze(frozen, time.Now().Add(freezePatience))
 }
+
+// Halt ends every process in the jail, for good. Its layers stay until Close.
+func (j *Jail) Halt(ctx context.Context) error {
+	j.close.Lock()
+	defer j.close.Unlock()
+	if j.closed {
+		return backend.ErrDestroyed
+	}
+	return j.kill(ctx)
+}
+
+// Layers are those of the writable mounts.
+func (j *Jail) Layers() []backend.Layer { return slices.Clone(j.layers) }
 
 // Evidence is what was seen when the jail was made, before any command ran.
 func (j *Jail) Evidence() Evidence { return j.evidence }

@@ -60,6 +60,8 @@ type source struct {
 	path     string // resolved: no symbolic link in it
 	target   string
 	dev, ino uint64
+	dir      bool
+	mount    policy.Mount
 }
 
 // plan makes the ops that build the root of c. Sources are the host paths that
@@ -87,10 +89,14 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if c.Root == policy.RootHost && shown(s) {
+		if c.Root == policy.RootHost && shown(s) && readonly(m) {
 			continue // it is there already
 		}
-		ops = append(ops, s.op(guest.OpBind, as.root))
+		op, err := mountOp(c, m, s, as)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, op)
 		sources = append(sources, s)
 	}
 	for _, p := range recordsShown(sources) {
@@ -169,6 +175,9 @@ func (s source) op(kind guest.OpKind, passed bool) guest.Op {
 	if passed {
 		op.Flags |= guest.BindFD
 	}
+	if s.mount.Access == policy.AccessDirect {
+		op.Flags |= guest.BindWrite
+	}
 	return op
 }
 
@@ -189,8 +198,11 @@ func resolve(m policy.Mount) (s source, err error) {
 	if err := unix.Lstat(s.path, &st); err != nil {
 		return fail(err)
 	}
+	s.mount = m
 	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR, unix.S_IFREG:
+	case unix.S_IFDIR:
+		s.dir = true
+	case unix.S_IFREG:
 	default:
 		return fail(errors.New("it is neither a directory nor a regular file; nothing else is let into a sandbox"))
 	}
@@ -321,7 +333,7 @@ func landlockRules(c *Config) []guest.LandlockRule {
 		grant(own, rootDirs(c.Root)...)
 	}
 	for _, m := range c.Mounts {
-		grant(guest.LandlockExec, target(m))
+		grant(mountRights(m), target(m))
 	}
 	return rules
 }

@@ -33,6 +33,9 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 			unix.Close(fd)
 		}
 	}()
+	if err := j.openBases(sources); err != nil {
+		return err
+	}
 	if j.ids.root {
 		if fds, err = j.openTrees(sources); err != nil {
 			return err
@@ -82,7 +85,8 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 	}
 	defer userns.Close()
 	for _, s := range sources {
-		fd, err := guest.CloneTree(s.path, s.dev, s.ino)
+		op := s.op(mountKind(s.mount), false)
+		fd, err := guest.CloneTree(&op)
 		if err != nil {
 			return fds, fmt.Errorf("mount %s: %w", s.path, err)
 		}
@@ -94,7 +98,14 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 			&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Fd())})
 		// A file system that cannot be mapped (overlayfs, FUSE) shows what it
 		// shows to any other user: less, never more.
-		if err != nil && err != unix.EINVAL {
+		if err == unix.EINVAL && readonly(s.mount) {
+			err = nil
+		}
+		if err == unix.EINVAL {
+			return fds, fmt.Errorf("mount %s: its file system cannot show files as another user's (idmapped mounts), so no command could write to it; "+
+				"make it read-only, or use a directory on another file system: %w", s.path, errors.ErrUnsupported)
+		}
+		if err != nil {
 			return fds, fmt.Errorf("mount %s: map the owner: %w", s.path, err)
 		}
 	}
@@ -152,6 +163,9 @@ func (j *Jail) rlimits() []guest.Rlimit {
 // our side; what the guest says explains it better.
 func (j *Jail) answer(problem error) error {
 	frame, fds, err := j.conn.Receive()
+	if _, ready := frame.(*guest.Ready); ready && problem == nil {
+		return j.takeLayers(fds)
+	}
 	for _, fd := range fds {
 		unix.Close(fd)
 	}

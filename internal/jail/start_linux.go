@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
@@ -27,6 +28,7 @@ type Jail struct {
 	process  *child
 	conn     *guest.Conn
 	evidence Evidence
+	layers   []backend.Layer
 	said     *tail       // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time
 
