@@ -52,7 +52,7 @@ func confineThread(c *Confine, tasks []int) error {
 		}
 	}
 	if c.Landlock {
-		if err := restrict(c.LandlockRule, c.LandlockNet); err != nil {
+		if err := restrict(c.LandlockRule, int(c.LandlockABI), c.LandlockNet); err != nil {
 			return err
 		}
 	}
@@ -151,8 +151,8 @@ func (g *guest) confineAll(c *Confine) error {
 }
 
 // installFilter puts the filter on all threads, and returns the descriptor on
-// which the kernel tells what it refused. WAIT_KILLABLE_RECV (Linux 5.19): a
-// signal does not make a refused call be tried, and counted, again.
+// which the kernel tells what it refused. WAIT_KILLABLE_RECV: a signal does not
+// make a refused call be tried, and counted, again; before Linux 5.19 it may.
 func installFilter(filter []byte) (int, error) {
 	if len(filter)%8 != 0 {
 		return -1, unix.EINVAL
@@ -161,9 +161,12 @@ func installFilter(filter []byte) (int, error) {
 		Len:    uint16(len(filter) / 8),
 		Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0])),
 	}
-	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	fd, _, err := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	fd, _, err := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		flags|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(prog)))
+	if err == unix.EINVAL {
+		fd, _, err = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	}
 	runtime.KeepAlive(filter)
 	if err != 0 {
 		return -1, err

@@ -50,7 +50,8 @@ type Confine struct {
 	NoNewPrivs   bool
 	CloseFDs     bool
 	Landlock     bool
-	LandlockNet  bool // refuse TCP bind and connect, too
+	LandlockABI  uint32 // of what is restricted: the kernel's, or less
+	LandlockNet  bool   // refuse TCP bind and connect, too
 	LandlockRule []LandlockRule
 	Filter       []byte // of struct sock_filter, for every thread of the guest; empty: none
 
@@ -160,6 +161,7 @@ func (c *Confine) encode(e *encoder) {
 	e.bool(c.NoNewPrivs)
 	e.bool(c.CloseFDs)
 	e.bool(c.Landlock)
+	e.u32(c.LandlockABI)
 	e.bool(c.LandlockNet)
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
@@ -170,7 +172,7 @@ func (c *Confine) encode(e *encoder) {
 func (c *Confine) decode(d *decoder) {
 	c.NoUserNS = d.bool()
 	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
-	c.Landlock, c.LandlockNet = d.bool(), d.bool()
+	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	if filter := d.str(); filter != "" {
 		c.Filter = []byte(filter)

@@ -99,7 +99,8 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		Scratch: int64(p.Filesystem.TmpSize), Mounts: p.Filesystem.Mounts,
 		Loopback: p.Network.Loopback, Landlock: p.Filesystem.Landlock != policy.Off,
 		Memory: int64(r.Memory), PIDs: int64(r.PIDs), CPUs: r.CPUs,
-		Without: b.without,
+		LandlockABI: b.landlockABI,
+		Without:     b.without,
 	}
 	if p.Process.User != "" {
 		uid, gid, both := strings.Cut(p.Process.User, ":")
@@ -113,18 +114,33 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 			return cfg, fmt.Errorf("process.user %q: %w", p.Process.User, err)
 		}
 	}
-	if cfg.Landlock && guest.LandlockABI() == 0 {
-		if !p.MayMiss(policy.LandlockOn) {
-			return cfg, &backend.UnsupportedError{
-				Backend: Name, Control: policy.LandlockOn, Reason: "this kernel has no Landlock",
-				Fix: fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort",
-			}
-		}
-		cfg.Landlock = false
+	if err := landlock(&cfg, p.MayMiss(policy.LandlockOn)); err != nil {
+		return cfg, err
 	}
 	var err error
 	cfg.Filter, err = filter(p.Seccomp.Profile)
 	return cfg, err
+}
+
+// landlock refuses what this kernel's Landlock cannot do, or goes on without
+// where the policy lets it: the proof says then what is missing.
+func landlock(cfg *jail.Config, mayMiss bool) error {
+	if !cfg.Landlock {
+		return nil
+	}
+	refuse := &backend.UnsupportedError{Backend: Name, Control: policy.LandlockOn}
+	if guest.LandlockABI() == 0 {
+		refuse.Reason = "this kernel has no Landlock"
+		refuse.Fix = fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort"
+		cfg.Landlock = false
+	} else if gaps := jail.RightsGaps(cfg); len(gaps) > 0 {
+		refuse.Reason = strings.Join(gaps, "; ")
+		refuse.Fix = "name the rights, or mount it elsewhere, or go on by naming landlock under best_effort"
+	}
+	if refuse.Reason == "" || mayMiss {
+		return nil
+	}
+	return refuse
 }
 
 // notYet refuses what a policy can say and this backend cannot do.
@@ -137,7 +153,6 @@ func notYet(p *policy.Policy) error {
 	}
 	for _, m := range p.Filesystem.Mounts {
 		missing["filesystem.mounts.access: "+m.Access] = m.Access == policy.AccessWrite || m.Access == policy.AccessDirect
-		missing["filesystem.mounts.rights"] = len(m.Rights) > 0
 	}
 	for what, asked := range missing {
 		if asked {

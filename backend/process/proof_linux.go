@@ -153,7 +153,23 @@ func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 		proof.Inside += "; connect by TCP: " + answer(tcp)
 	}
 	proof.State = verdict(held)
+	if lacks := jail.LandlockLacks(e.ABI, !p.Network.Loopback); len(lacks) > 0 {
+		proof.Inside += "; this kernel's Landlock cannot restrict " + strings.Join(lacks, ", ")
+		proof.State = lessOf(proof.State)
+	}
+	if len(e.RightsGaps) > 0 {
+		proof.Inside += "; " + strings.Join(e.RightsGaps, "; ")
+		proof.State = lessOf(proof.State)
+	}
 	return proof
+}
+
+// lessOf is the state of what holds, but not all of what is asked for.
+func lessOf(s backend.State) backend.State {
+	if s == backend.Enforced {
+		return backend.Partial
+	}
+	return s
 }
 
 func netProof(e jail.Evidence) backend.Proof {

@@ -45,6 +45,10 @@ type Config struct {
 	// it refuses TCP as well.
 	Landlock bool
 
+	// LandlockABI is the newest version of Landlock that is used. 0: the
+	// kernel's. It is for tests, which show with it what an older kernel does.
+	LandlockABI int
+
 	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
 	Filter []byte
 

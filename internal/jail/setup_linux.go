@@ -109,7 +109,7 @@ func (j *Jail) confine() guest.Confine {
 		Landlock: j.cfg.Landlock && j.cfg.with(policy.LandlockOn), LandlockNet: !j.cfg.Loopback,
 	}
 	if c.Landlock {
-		c.LandlockRule = landlockRules(&j.cfg)
+		c.LandlockRule, c.LandlockABI = landlockRules(&j.cfg), uint32(j.cfg.landlockABI())
 	}
 	if j.cfg.with(policy.SeccompOn) {
 		c.Filter = j.cfg.Filter
