@@ -83,6 +83,9 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	if err != nil {
 		return err
 	}
+	if s.Bare != nil {
+		return g.bootBare(s, probe, tasks)
+	}
 	if s.Confine.NoUserNS {
 		if err := forbidUserNS(); err != nil {
 			return err
@@ -174,6 +177,9 @@ func loopbackUp() error {
 func (g *guest) serve() error {
 	for {
 		frame, fds, err := g.conn.Receive()
+		if err != nil && g.bare != nil {
+			g.endAll()
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -190,6 +196,9 @@ func (g *guest) serve() error {
 			go g.killTree(f.ID)
 		default:
 			closeAll(fds)
+			if g.bare != nil {
+				g.endAll()
+			}
 			return fmt.Errorf("%w: %T from the host", errFrame, frame)
 		}
 		closeAll(fds)

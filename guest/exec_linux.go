@@ -12,15 +12,19 @@ import (
 
 // guest is the agent.
 type guest struct {
-	conn     *Conn
-	launches chan func() // run by the launcher, one after another
-	rlimits  []Rlimit
-	closeFDs bool
-	forked   chan struct{} // holds one token when there may be a child to wait for
+	conn        *Conn
+	launches    chan func() // run by the launcher, one after another
+	launcherTID chan int    // holds its thread id, until somebody wants it
+	rlimits     []Rlimit
+	closeFDs    bool
+	bare        *Bare         // nil: it has namespaces of its own
+	forked      chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
 	byID  map[uint32]*command
 	byPID map[int]*command
+
+	ending bool // nothing is started any more
 }
 
 // command is one that runs.
@@ -104,7 +108,7 @@ func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 
 // prepare gives a child what is the same for all.
 func (g *guest) prepare(c *childSpec) {
-	c.closeFDs = g.closeFDs
+	c.closeFDs, c.endWithGuest = g.closeFDs, g.bare != nil
 	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC}
 	if g.closeFDs { // a working directory is a descriptor of its own kind
 		c.how.Resolve = unix.RESOLVE_NO_MAGICLINKS
@@ -119,6 +123,9 @@ func (g *guest) prepare(c *childSpec) {
 func (g *guest) forkHere(c *childSpec, id uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.ending {
+		return unix.ECANCELED
+	}
 	pid, errno := forkChild(c)
 	if errno != 0 {
 		return errno
@@ -205,7 +212,7 @@ func (g *guest) probe(fds [2]int) error {
 	if err != nil {
 		return fail("probe", "name of the host's file", err)
 	}
-	p, err := newProbeSpec(string(hostFile[:n]))
+	p, err := newProbeSpec(string(hostFile[:n]), g.bare)
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}

@@ -46,14 +46,19 @@ const firstOther = 3
 type childSpec struct {
 	stdio    [3]int
 	closeFDs bool
-	rlimits  []Rlimit
-	values   []unix.Rlimit
-	dir      *byte
-	how      unix.OpenHow
-	path     *byte
-	argv     []*byte
-	env      []*byte
-	probe    *probeSpec // instead of an execve
+
+	// endWithGuest: the kernel kills the child when the launcher ends, which it
+	// does with the guest. Where there is a PID namespace, it does more.
+	endWithGuest bool
+
+	rlimits []Rlimit
+	values  []unix.Rlimit
+	dir     *byte
+	how     unix.OpenHow
+	path    *byte
+	argv    []*byte
+	env     []*byte
+	probe   *probeSpec // instead of an execve
 
 	// failed is written by the child, in the memory that it shares with its
 	// parent, where a step fails. Zero: it was executed.
@@ -116,6 +121,10 @@ func runChild(c *childSpec) {
 		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {
 			goto failed
 		}
+	}
+
+	if c.endWithGuest {
+		syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
 	}
 
 	at = stepRlimit

@@ -29,6 +29,10 @@ type Setup struct {
 	// Rlimits are put on each command.
 	Rlimits []Rlimit
 
+	// Bare says that the guest has no namespace of its own: nothing is built, and
+	// Hostname, Scratch, Ops and what follows them are not used. Nil: it has.
+	Bare *Bare
+
 	// Tasks says how many of the descriptors that came with this frame are
 	// cgroup files to write "0" to from the launcher; they come after those of
 	// the Ops.
@@ -37,6 +41,17 @@ type Setup struct {
 	// Probe asks for a probe before Ready: its stdin and stdout are the last two
 	// descriptors.
 	Probe bool
+}
+
+// Bare is what a guest without namespaces needs to know beside the rest.
+type Bare struct {
+	// Filter is a seccomp filter, of struct sock_filter, that refuses what
+	// namespaces would have made harmless.
+	Filter []byte
+
+	// Canary is a file that everybody may read and no Landlock rule grants, and
+	// Write one that a command could make in a directory of its user's.
+	Canary, Write string
 }
 
 // Confine lists the layers. Each can be off, so that a test can show that the
@@ -138,6 +153,12 @@ func (f *Setup) encode(e *encoder) {
 	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
 	e.u32(f.Tasks)
 	e.bool(f.Probe)
+	e.bool(f.Bare != nil)
+	if f.Bare != nil {
+		e.str(string(f.Bare.Filter))
+		e.str(f.Bare.Canary)
+		e.str(f.Bare.Write)
+	}
 }
 
 func (f *Setup) decode(d *decoder) {
@@ -153,6 +174,9 @@ func (f *Setup) decode(d *decoder) {
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
 	f.Tasks, f.Probe = d.u32(), d.bool()
+	if d.bool() {
+		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
+	}
 }
 
 func (c *Confine) encode(e *encoder) {

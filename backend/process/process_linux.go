@@ -28,7 +28,9 @@ func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 	if err != nil {
 		return backend.Info{}, err
 	}
-	p.BestEffort = policy.Controls() // what is missing is to be reported, not refused
+	// What is missing is to be reported, not refused; but without namespaces it
+	// would be another sandbox than the one that everybody gets.
+	p.BestEffort = slices.DeleteFunc(policy.Controls(), func(c policy.Control) bool { return c == policy.NSUser })
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	instance, err := b.Create(ctx, backend.Spec{ID: id, Policy: p})
 	if err != nil {
@@ -72,18 +74,13 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	j, err := jail.Start(ctx, cfg)
 	var refused *jail.NamespaceError
 	if errors.As(err, &refused) {
-		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error(), Fix: namespaceFix}
+		j, err = startBare(ctx, cfg, &spec.Policy, refused)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &instance{jail: j, policy: spec.Policy, without: b.without}, nil
 }
-
-// namespaceFix covers the three ways in which a kernel refuses user namespaces.
-const namespaceFix = "let this user make user namespaces: sysctl user.max_user_namespaces=15000, and on Ubuntu " +
-	"kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for kavach with `userns,`; in a container, " +
-	"allow clone and mount in its seccomp profile; or run as root"
 
 // config makes of a policy what the jail is told.
 func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {

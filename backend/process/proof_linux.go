@@ -26,6 +26,9 @@ func verdict(seen bool) backend.State {
 // prove turns evidence into proofs. Each is a sentence that a person can check
 // on a command of their own, with the file that it names.
 func prove(e jail.Evidence, p *policy.Policy) []backend.Proof {
+	if e.Bare {
+		return proveBare(e, p)
+	}
 	proofs := namespaceProofs(e)
 	return append(proofs,
 		userProof(e), rootProof(e, p), capsProof(e), nnpProof(e), fdsProof(e), envProof(e), procProof(e),

@@ -36,6 +36,9 @@ type Evidence struct {
 	Limits    string
 	HostFile  string
 
+	// Bare says that there are no namespaces.
+	Bare bool
+
 	// RightsGaps are what Landlock cannot keep from commands although mounts
 	// leave it out, in sentences.
 	RightsGaps []string
@@ -121,7 +124,7 @@ func (j *Jail) examine(p *probe) (err error) {
 		return fmt.Errorf("wait for the probe: %w", err)
 	}
 	e.ABI, e.CgroupErr = j.cfg.landlockABI(), j.groupErr
-	e.RightsGaps = RightsGaps(&j.cfg)
+	e.Bare, e.RightsGaps = j.cfg.Bare != nil, RightsGaps(&j.cfg)
 	read := func(name string) string {
 		b, readErr := rawfile.Read(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)

@@ -52,6 +52,11 @@ type Config struct {
 	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
 	Filter []byte
 
+	// Bare, where it is not nil, makes a bare jail: no namespaces, and this filter
+	// (of struct sock_filter, seccomp.Bare) for what they would have kept. What
+	// BareProblem names cannot be jailed so.
+	Bare []byte
+
 	// Limits, each Unlimited (-1) or more than zero.
 	Memory, PIDs int64
 	CPUs         float64
@@ -59,6 +64,8 @@ type Config struct {
 	// Without leaves layers out. It is for tests, which show with it that no
 	// other layer stands in for the one that is left out.
 	Without []policy.Control
+
+	place string // of a bare jail: its own directory
 }
 
 func (c *Config) with(layer policy.Control) bool {

@@ -46,7 +46,8 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	if err := j.send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
+	env, dir = j.inPlace(j.env(env), dir)
+	if err := j.send(&guest.Exec{ID: p.id, Args: args, Env: env, Dir: dir}, fds...); err != nil {
 		j.unregister(p.id)
 		gone := errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)
 		if errors.Is(err, unix.E2BIG) {
@@ -81,7 +82,7 @@ const sendPatience = 5 * time.Second
 // send sends a frame. A guest that does not take it is of no use, and its end is
 // what ends the wait for it.
 func (j *Jail) send(f guest.Frame, fds ...int) error {
-	defer time.AfterFunc(sendPatience, func() { _ = j.process.kill() }).Stop()
+	defer time.AfterFunc(sendPatience, func() { _ = j.killGuest() }).Stop()
 	return j.conn.Send(f, fds...)
 }
 
@@ -152,7 +153,7 @@ func (j *Jail) read() {
 			err = j.handle(frame)
 		}
 		if err != nil {
-			_ = j.process.kill() // it is of no use any more, and may be hostile
+			_ = j.killGuest() // it is of no use any more, and may be hostile
 			j.end(err)
 			return
 		}
@@ -251,6 +252,11 @@ func (j *Jail) shut(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err // it stays on record, for a sweep
 	}
+	if j.cfg.place != "" {
+		if err := os.RemoveAll(j.cfg.place); err != nil {
+			return err
+		}
+	}
 	if j.record != nil {
 		return j.record.remove()
 	}
@@ -261,14 +267,21 @@ func (j *Jail) shut(ctx context.Context) error {
 // all else in there before it lets init be waited for. What is frozen cannot
 // die, so it is thawed.
 func (j *Jail) kill(ctx context.Context) error {
+	thaw := func() error {
+		if !j.frozen.Load() {
+			return nil
+		}
+		deadline, _ := ctx.Deadline()
+		return j.group.Freeze(false, deadline)
+	}
+	if j.cfg.Bare != nil { // what is frozen cannot be seen to die
+		return errors.Join(thaw(), j.killBare(), j.process.wait(ctx))
+	}
 	if err := j.process.kill(); err != nil {
 		return err
 	}
-	if j.frozen.Load() {
-		deadline, _ := ctx.Deadline()
-		if err := j.group.Freeze(false, deadline); err != nil {
-			return err
-		}
+	if err := thaw(); err != nil {
+		return err
 	}
 	return j.process.wait(ctx)
 }

@@ -49,6 +49,9 @@ func leftOut(m policy.Mount) uint64 { return impliedRights(m) &^ mountRights(m) 
 // landlockRules grant, a second time and by another mechanism, what the mounts
 // show; and nothing of what is there by mistake.
 func landlockRules(c *Config) []guest.LandlockRule {
+	if c.Bare != nil {
+		return bareRules(c)
+	}
 	var rules []guest.LandlockRule
 	grant := func(rights uint64, paths ...string) {
 		for _, p := range paths {

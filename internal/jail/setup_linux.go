@@ -23,7 +23,7 @@ const bootPatience = 30 * time.Second
 func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = j.process.kill() })() // ends the wait for an answer
+	defer context.AfterFunc(ctx, func() { _ = j.killGuest() })() // ends the wait for an answer
 	if j.evidence.HostFile, err = hostCanary(&j.cfg, j.record.path); err != nil {
 		return err
 	}
@@ -33,18 +33,16 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 			unix.Close(fd)
 		}
 	}()
-	if j.ids.root {
+	if j.ids.root && j.cfg.Bare == nil {
 		if fds, err = j.openTrees(sources); err != nil {
 			return err
 		}
 	}
-	setup := &guest.Setup{
-		Hostname: hostname,
-		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
-		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
-		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+	setup := j.setupFrame(ops)
+	if j.cfg.Bare != nil {
+		setup = j.bareSetup()
 	}
+
 	if j.group != nil {
 		tasks, err := j.group.Tasks()
 		if err != nil {
@@ -65,11 +63,28 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 	if err := j.recordGuest(); err != nil { // while the guest is at it
 		return err
 	}
-	if err := j.examine(probe); err != nil {
+	look := func() error { return j.examine(probe) }
+	if j.cfg.Bare != nil && j.ids.root {
+		err = asUser(j.ids, look)
+	} else {
+		err = look()
+	}
+	if err != nil {
 		return j.answer(err)
 	}
 	probe.close()
 	return j.answer(nil)
+}
+
+// setupFrame is what the guest is told.
+func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
+	return &guest.Setup{
+		Hostname: hostname,
+		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
+		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
+		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+	}
 }
 
 // openTrees opens what the caller named as this user, root, who may reach what
@@ -83,6 +98,9 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 	defer userns.Close()
 	for _, s := range sources {
 		fd, err := guest.CloneTree(s.path, s.dev, s.ino)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+			return fds, &NamespaceError{fmt.Errorf("mount %s: %w", s.path, err)}
+		}
 		if err != nil {
 			return fds, fmt.Errorf("mount %s: %w", s.path, err)
 		}
@@ -139,6 +157,9 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	if !j.cfg.with(policy.Limits) {
 		return limits
 	}
+	if j.cfg.Bare != nil {
+		return limits
+	}
 	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
 		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + guestTasks)})
 	}
@@ -161,6 +182,9 @@ func (j *Jail) answer(problem error) error {
 	switch f := frame.(type) {
 	case *guest.Failed:
 		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
+		if refused := asNamespaceError(f); refused != nil {
+			return refused
+		}
 		return setupFailed(j.cfg.Root, f)
 	case *guest.Ready:
 		return problem
