@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"os/signal"
 	"runtime"
@@ -21,6 +22,7 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 		return fail("subreaper", "", err)
 	}
 	signal.Notify(make(chan os.Signal, 1)) // all, to nobody
+	g.scoped = s.Confine.Landlock && s.Confine.LandlockABI >= scopedSignals
 	g.bare, g.rlimits, g.closeFDs = s.Bare, s.Rlimits, s.Confine.CloseFDs
 	if err := g.startLauncher(&s.Confine, tasks); err != nil {
 		return err
@@ -30,9 +32,11 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	}
 	// On all threads, since that of the profile, which comes after them, must
 	// find the same on each; the guest itself does nothing that they refuse.
-	for _, filter := range [][]byte{s.Bare.Filter, guard(os.Getpid(), <-g.launcherTID)} {
-		if err := syncFilter(filter); err != nil {
-			return fail("seccomp", "install what stands in for namespaces", err)
+	if len(s.Bare.Filter) > 0 {
+		for _, filter := range [][]byte{s.Bare.Filter, guard(os.Getpid(), <-g.launcherTID)} {
+			if err := syncFilter(filter); err != nil {
+				return fail("seccomp", "install what stands in for namespaces", err)
+			}
 		}
 	}
 	if err := g.confineAll(&s.Confine); err != nil {
@@ -106,6 +110,20 @@ func syncFilter(filter []byte) error {
 	return nil
 }
 
+// scopedSignals is the Landlock that keeps signals in a domain (ABI 6).
+const scopedSignals = 6
+
+// signalDomain signals every process of a bare sandbox, at once: the launcher is
+// in the domain that commands are in, and of all processes may signal those only.
+// False: this Landlock does not scope signals. g.mu is held.
+func (g *guest) signalDomain(sig unix.Signal) bool {
+	if g.bare == nil || !g.scoped {
+		return false
+	}
+	g.onLauncher(func() { _ = unix.Kill(-1, sig) }) // ESRCH: nobody is there
+	return true
+}
+
 // endAll kills everything that the guest has started, and what that has: all of
 // it descends from the guest. It is done when the kernel says that the guest has
 // no child left.
@@ -114,12 +132,7 @@ func (g *guest) endAll() {
 	for {
 		g.mu.Lock()
 		g.ending = true
-		all, _ := g.processes()
-		for pid, p := range all {
-			if !p.dead() {
-				signalExactly(pid, p.started, unix.SIGKILL)
-			}
-		}
+		g.signalAll(unix.SIGKILL)
 		g.mu.Unlock()
 		// Only looks: the reaper takes what has ended.
 		err := unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT|unix.WALL, nil)
@@ -183,25 +196,38 @@ func KillBelow(root int, patience time.Duration) error {
 	return nil
 }
 
-// KillUser kills all processes of a user who is a sandbox's own.
+// KillUser kills all processes of a user who is a sandbox's own, at once: a
+// thread that becomes that user may signal no others.
 func KillUser(uid int, patience time.Duration) error {
-	const pause = 5 * time.Millisecond
-	for start := time.Now(); ; time.Sleep(pause) {
-		all, sure := processes()
-		left := 0
-		for pid, p := range all {
-			if !p.dead() && realUID(pid) == uid {
-				left++
-				signalExactly(pid, p.started, unix.SIGKILL)
-			}
-		}
-		if left == 0 && (sure || time.Since(start) > 4*pause) {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocked: the thread ends
+		done <- killAs(uid, patience)
+	}()
+	err := <-done
+	// The kernel takes it away with the change of the uid (prctl(2)).
+	return errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
+}
+
+// killAs is done when there is no process of that user left.
+func killAs(uid int, patience time.Duration) error {
+	const pause = time.Millisecond
+	id := uintptr(uid)
+	if _, _, err := syscall.RawSyscall(unix.SYS_SETRESUID, id, id, id); err != 0 {
+		return err
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var caps [2]unix.CapUserData
+	if err := unix.Capget(&header, &caps[0]); err != nil || caps != [2]unix.CapUserData{} || uid == 0 {
+		return errors.Join(err, unix.EPERM) // it could signal more than that user's
+	}
+	for start := time.Now(); time.Since(start) < patience; time.Sleep(pause) {
+		_ = unix.Kill(-1, unix.SIGKILL) // 0, whether there was somebody or not
+		if Tasks(uid) == 0 {
 			return nil
 		}
-		if time.Since(start) > patience {
-			return unix.ETIMEDOUT
-		}
 	}
+	return unix.ETIMEDOUT
 }
 
 // Tasks counts the tasks of a user, as RLIMIT_NPROC does: by the real uid, in
@@ -209,7 +235,7 @@ func KillUser(uid int, patience time.Duration) error {
 func Tasks(uid int) (n int) {
 	all, _ := processes()
 	for pid, p := range all {
-		if realUID(pid) == uid {
+		if !p.dead() && realUID(pid) == uid {
 			n += p.threads
 		}
 	}

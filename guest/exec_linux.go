@@ -18,6 +18,7 @@ type guest struct {
 	rlimits     []Rlimit
 	closeFDs    bool
 	bare        *Bare         // nil: it has namespaces of its own
+	scoped      bool          // bare, and its commands may signal each other only
 	forked      chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
@@ -94,9 +95,7 @@ func (c *childSpec) fill(file string, f *Exec) (err error) {
 // fork runs a child on the launcher thread and waits for its execve.
 func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 	g.prepare(c)
-	done := make(chan error)
-	g.launches <- func() { done <- g.forkHere(c, id) }
-	if err := <-done; err != nil {
+	if err := g.forkKnown(c, id); err != nil {
 		return "fork", err
 	}
 	g.launched(id, c.failed.at == 0)
@@ -119,14 +118,16 @@ func (g *guest) prepare(c *childSpec) {
 	}
 }
 
-// forkHere runs on the launcher.
-func (g *guest) forkHere(c *childSpec, id uint32) error {
+// forkKnown forks, and nobody looks at the commands before this one is known.
+func (g *guest) forkKnown(c *childSpec, id uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ending {
 		return unix.ECANCELED
 	}
-	pid, errno := forkChild(c)
+	var pid int
+	var errno syscall.Errno
+	g.onLauncher(func() { pid, errno = forkChild(c) })
 	if errno != 0 {
 		return errno
 	}
@@ -135,6 +136,14 @@ func (g *guest) forkHere(c *childSpec, id uint32) error {
 	g.byPID[pid], g.byID[id] = cmd, cmd
 	g.wakeReaper()
 	return nil
+}
+
+// onLauncher does something on the launcher's thread. Whoever holds g.mu finds it
+// idle, as all that it does is done under g.mu.
+func (g *guest) onLauncher(do func()) {
+	done := make(chan struct{})
+	g.launches <- func() { do(); close(done) }
+	<-done
 }
 
 // wakeReaper says that there is a child to wait for.

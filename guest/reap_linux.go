@@ -98,7 +98,7 @@ func (g *guest) killRound(cmd *command, still bool) (done bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	all, sure := g.processes()
-	alone := g.bare == nil && len(g.byID) == 1 && all.noneBefore(cmd.started)
+	alone := (g.bare == nil || g.scoped) && len(g.byID) == 1 && all.noneBefore(cmd.started)
 	if still && !alone {
 		defer g.standStill(all)()
 		all, _ = g.processes()
@@ -110,14 +110,16 @@ func (g *guest) killRound(cmd *command, still bool) (done bool) {
 			continue
 		}
 		left++
-		if g.bare != nil {
+		switch {
+		case alone:
+		case g.bare != nil: // a number may be another's by now
 			signalExactly(pid, p.started, unix.SIGKILL)
-		} else if !alone {
+		default:
 			_ = unix.Kill(pid, unix.SIGKILL) // ESRCH: it has just ended
 		}
 	}
 	if alone {
-		_ = unix.Kill(-1, unix.SIGKILL) // ESRCH: nobody is there
+		g.signalAll(unix.SIGKILL)
 	}
 	if left > 0 || !sure || cmd.exited == nil {
 		return false
@@ -144,12 +146,15 @@ func (g *guest) standStill(before table) (goOn func()) {
 	}
 }
 
-// signalAll signals every process of the sandbox but the guest. Without a PID
-// namespace it takes rounds: what is stopped forks no more, and in the end
-// nothing is left that does.
+// signalAll signals every process of the sandbox but the guest. Where neither a
+// PID namespace nor Landlock says which those are, it takes rounds: what is
+// stopped forks no more. g.mu is held.
 func (g *guest) signalAll(sig unix.Signal) {
 	if g.bare == nil {
 		_ = unix.Kill(-1, sig) // ESRCH: nobody is there
+		return
+	}
+	if g.signalDomain(sig) {
 		return
 	}
 	const rounds = 50

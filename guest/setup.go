@@ -46,7 +46,8 @@ type Setup struct {
 // Bare is what a guest without namespaces needs to know beside the rest.
 type Bare struct {
 	// Filter is a seccomp filter, of struct sock_filter, that refuses what
-	// namespaces would have made harmless.
+	// namespaces would have made harmless. Empty, in tests only: none, and nothing
+	// keeps commands from signalling the guest.
 	Filter []byte
 
 	// Canary is a file that everybody may read and no Landlock rule grants, and

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -36,16 +35,16 @@ func startBare(ctx context.Context, cfg jail.Config, p *policy.Policy, refused e
 		return nil, &backend.UnsupportedError{Backend: Name, Control: policy.NSUser, Reason: refused.Error() + "; and " + reason, Fix: fix}
 	}
 	var err error
-	if cfg.Bare, err = bareFilter(); err != nil {
+	if cfg.Bare, err = bareFilter(jail.SignalsScoped(&cfg)); err != nil {
 		return nil, err
 	}
 	return jail.Start(ctx, cfg)
 }
 
-var bareFilter = sync.OnceValues(func() ([]byte, error) {
-	program, err := seccomp.Bare(runtime.GOARCH)
+func bareFilter(scoped bool) ([]byte, error) {
+	program, err := seccomp.Bare(runtime.GOARCH, scoped)
 	return seccomp.Marshal(program), err
-})
+}
 
 // proveBare is prove, where there are no namespaces: what they are is missing,
 // and what stands in for a part of it is told as that part.

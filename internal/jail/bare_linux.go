@@ -54,6 +54,12 @@ func BareProblem(c *Config) (reason, fix string) {
 	return "", ""
 }
 
+// SignalsScoped reports whether Landlock keeps signals in a jail of c.
+func SignalsScoped(c *Config) bool {
+	const scope = 6 // ABI, Linux 6.12
+	return c.Landlock && c.with(policy.LandlockOn) && c.landlockABI() >= scope
+}
+
 // Of the host's /etc and /proc, what a bare jail grants beside etcShown: nothing
 // that tells of other processes or users.
 var (
@@ -186,6 +192,9 @@ func (j *Jail) bareSetup() *guest.Setup {
 		Bare: &guest.Bare{Filter: j.cfg.Bare, Canary: j.cfg.canary(), Write: filepath.Join(j.cfg.place, "written")},
 	}
 	setup.Confine.NoUserNS = false // it would be the host's
+	if !j.cfg.with(policy.SeccompOn) {
+		setup.Bare.Filter = nil
+	}
 	return setup
 }
 
@@ -294,6 +303,9 @@ func asUser(as ids, do func() error) error {
 	if err := errors.Join(unix.Setfsgid(as.gid), unix.Setfsuid(as.uid)); err != nil {
 		return err
 	}
-	defer func() { _ = errors.Join(unix.Setfsuid(os.Geteuid()), unix.Setfsgid(os.Getegid())) }()
+	defer func() {
+		_ = errors.Join(unix.Setfsuid(os.Geteuid()), unix.Setfsgid(os.Getegid()))
+		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) // which goes with a change of the uid
+	}()
 	return do()
 }

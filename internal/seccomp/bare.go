@@ -1,6 +1,9 @@
 package seccomp
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // bare are the calls that a sandbox without namespaces refuses beside what its
 // profile refuses: what a network, IPC or mount namespace would have made
@@ -45,10 +48,13 @@ var bare = [...]group{
 		{arg: 0, mask: low, values: []uint64{ioprioProcess}}, {arg: 1, mask: low, values: []uint64{0}},
 	}}},
 	{why: "memory of others that one may trace", calls: `process_madvise get_robust_list`},
-	{why: "everything that may be signalled", calls: `kill`, when: rule{{
-		{arg: 0, mask: low, not: true, values: []uint64{everybody}},
-	}}},
 }
+
+// notEverybody is of use where Landlock does not scope signals: all that the user
+// may signal would be the user's.
+var notEverybody = group{why: "everything that may be signalled", calls: `kill`, when: rule{{
+	{arg: 0, mask: low, not: true, values: []uint64{everybody}},
+}}}
 
 // Numbers of the rules above: linux/net.h, linux/fs.h and asm-generic/ioctls.h
 // (equal on amd64 and arm64; the variants of 32-bit programs are accepted of
@@ -76,7 +82,8 @@ const (
 
 // Bare returns the filter that a sandbox without namespaces has beside that of
 // its profile. It allows what it does not know: the profile's has the last word.
-func Bare(arch string) ([]Instruction, error) {
+// Scoped says that Landlock keeps signals in the sandbox (ABI 6).
+func Bare(arch string, scoped bool) ([]Instruction, error) {
 	m, err := machineOf(arch)
 	if err != nil {
 		return nil, err
@@ -87,13 +94,17 @@ func Bare(arch string) ([]Instruction, error) {
 		refused: b.put(opRet, retErrno|errEPERM),
 		allowed: b.put(opRet, retAllow),
 	}
+	groups := bare[:]
+	if !scoped {
+		groups = append(slices.Clone(groups), notEverybody)
+	}
 	targets := make(map[string]label)
-	for i := range bare {
+	for _, g := range groups {
 		to := out.refused
-		if bare[i].when != nil {
-			to = b.rule(bare[i].when, out)
+		if g.when != nil {
+			to = b.rule(g.when, out)
 		}
-		for name := range strings.FieldsSeq(bare[i].calls) {
+		for name := range strings.FieldsSeq(g.calls) {
 			targets[name] = to
 		}
 	}

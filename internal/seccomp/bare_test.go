@@ -10,7 +10,7 @@ func TestBare(t *testing.T) {
 	const eperm = retErrno | errEPERM
 	minusOne := uint64(0xffff_ffff)
 	for _, arch := range []string{"amd64", "arm64"} {
-		program, err := Bare(arch)
+		program, err := Bare(arch, false)
 		if err != nil {
 			t.Fatal(err)
 		}

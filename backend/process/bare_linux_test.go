@@ -1,0 +1,596 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// bareEnvVar says that this process is on a machine that refuses namespaces.
+const bareEnvVar = "KAVACH_TEST_BARE"
+
+// TestWithoutNamespaces runs the tests TestBare… as on machines that refuse what
+// namespaces take.
+func TestWithoutNamespaces(t *testing.T) {
+	refusals := []testbin.Refusal{testbin.RefuseUserNS, testbin.RefusePower}
+	if os.Geteuid() == 0 {
+		refusals = append(refusals, testbin.RefuseContainer)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range refusals {
+		t.Run(string(r), func(t *testing.T) {
+			cmd := testbin.Refusing(t, r, self, "-test.run=^TestBare", "-test.v", "-test.timeout=5m")
+			cmd.Env = append(cmd.Env, bareEnvVar+"=1", testbin.EnvKavach+"="+testbin.Kavach(t), testbin.EnvAttack+"="+testbin.Attack(t))
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), "--- PASS: TestBareRows") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// refused reports whether this process is where namespaces are refused, which
+// the tests below are for.
+func refused(t *testing.T) bool {
+	t.Helper()
+	if os.Getenv(bareEnvVar) == "" {
+		t.Log("run by TestWithoutNamespaces")
+	}
+	return os.Getenv(bareEnvVar) != ""
+}
+
+// bareEnv is what an attempt works with.
+type bareEnv struct {
+	*testing.T
+	sandbox     *kavach.Sandbox
+	dir, secret string
+}
+
+func (e *bareEnv) run(args ...string) *kavach.Result {
+	e.Helper()
+	res, err := e.sandbox.Run(e.Context(), kavach.Cmd{Args: args, Env: []string{"KAVACH_ATTACK_TWIN=1"}})
+	if err != nil {
+		e.Fatalf("run %v: %v", args, err)
+	}
+	return res
+}
+
+// sh reports whether a shell could do something.
+func (e *bareEnv) sh(script string) (bool, string) {
+	res := e.run("/bin/sh", "-c", script)
+	return res.ExitCode == 0 && res.Signal == 0, string(res.Stdout) + string(res.Stderr)
+}
+
+func (e *bareEnv) attack(args ...string) (bool, string) {
+	res := e.run(append([]string{e.dir + "/attack"}, args...)...)
+	if res.ExitCode > 1 {
+		e.Fatalf("attack %v: exit %d: %s", args, res.ExitCode, res.Stderr)
+	}
+	return res.ExitCode == 0 && res.Signal == 0, string(res.Stdout) + string(res.Stderr)
+}
+
+// barePolicy lets all that namespaces are be missing.
+func barePolicy(t *testing.T, dir string) policy.Policy {
+	p := strict(t)
+	p.BestEffort = append(p.BestEffort, policy.Namespaces)
+	p.Resources.Timeout = policy.Duration(20 * time.Second)
+	if dir != "" {
+		p.Filesystem.Mounts = []policy.Mount{{Source: dir}}
+	}
+	return p
+}
+
+func newBare(t *testing.T, without ...policy.Control) *bareEnv {
+	t.Helper()
+	base, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for d := base; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		_ = os.Chmod(d, 0o755) // a sandbox that root makes is another user; not ours: not needed
+	}
+	e := &bareEnv{T: t, dir: filepath.Join(base, "work"), secret: filepath.Join(base, "secret")}
+	program, err := os.ReadFile(testbin.Attack(t))
+	if err := errors.Join(err, os.Mkdir(e.dir, 0o755), os.WriteFile(filepath.Join(e.dir, "attack"), program, 0o755),
+		os.WriteFile(e.secret, []byte("the host's secret"), 0o644), os.WriteFile(filepath.Join(e.dir, "shared"), []byte("before"), 0o666),
+		os.Chmod(filepath.Join(e.dir, "shared"), 0o666), os.Mkdir(filepath.Join(base, "open"), 0o777), os.Chmod(filepath.Join(base, "open"), 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	p := barePolicy(t, e.dir)
+	if without != nil {
+		p.BestEffort = policy.Controls()
+	}
+	if e.sandbox, err = createWith(t, &Backend{Guest: testbin.Kavach(t), without: without}, p); err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// listen answers on a socket of the host.
+func listen(t *testing.T, network, address string) string {
+	t.Helper()
+	answer := func(c net.Conn) {
+		_, _ = c.Write([]byte("pong")) // who asked may be gone
+		c.Close()
+	}
+	if network == "udp" {
+		c, err := net.ListenPacket(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		go func() {
+			for buf := make([]byte, 16); ; {
+				_, from, err := c.ReadFrom(buf)
+				if err != nil {
+					return
+				}
+				_, _ = c.WriteTo([]byte("pong"), from)
+			}
+		}()
+		return c.LocalAddr().String()
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			answer(c)
+		}
+	}()
+	return l.Addr().String()
+}
+
+var (
+	byLandlock = []policy.Control{policy.LandlockOn}
+	byFilter   = []policy.Control{policy.SeccompOn}
+	byBoth     = []policy.Control{policy.LandlockOn, policy.SeccompOn}
+)
+
+// bareRows are what must hold without namespaces, with what holds it.
+var bareRows = []struct {
+	name    string
+	without []policy.Control // the twin's
+	noTwin  string           // why there is none
+	ofUser  bool             // the twin needs the uid of the host's processes, so not root
+	try     func(e *bareEnv) (through bool, seen string)
+}{
+	{"read a file that was not named", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("read", e.secret, "the host's secret")
+	}},
+	{"list a directory that was not named", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("holds", filepath.Dir(e.dir))
+	}},
+	{"write a file of a mount", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("write", e.dir+"/shared", "changed")
+	}},
+	{"truncate a file of a mount", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh(": >" + e.dir + "/shared")
+	}},
+	{"make a file where everybody may", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh("echo x >" + filepath.Dir(e.dir) + "/open/new")
+	}},
+	{"make a file in the host's /tmp", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		name := fmt.Sprintf("/tmp/kavach-bare-%d", os.Getpid())
+		e.Cleanup(func() { os.Remove(name) })
+		return e.sh("echo x >" + name)
+	}},
+	{"change the mode of a file of one's own", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh(`echo >"$TMPDIR/x" && chmod 600 "$TMPDIR/x"`)
+	}},
+	{"change the times of a file of one's own", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh(`echo >"$TMPDIR/x" && touch -d 2001-01-01 "$TMPDIR/x"`)
+	}},
+	{"connect by TCP", byBoth, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("dial", "tcp", listen(e.T, "tcp", "127.0.0.1:0"))
+	}},
+	{"connect by MPTCP, which Landlock does not look at", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("dial", "mptcp", listen(e.T, "tcp", "127.0.0.1:0"))
+	}},
+	{"send by UDP, which Landlock does not look at", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		return e.attack("dial", "udp", listen(e.T, "udp", "127.0.0.1:0"))
+	}},
+	{"connect to an abstract socket", byBoth, "", false, func(e *bareEnv) (bool, string) {
+		name := fmt.Sprintf("@kavach-bare-%d-%s", os.Getpid(), filepath.Base(filepath.Dir(e.dir)))
+		return e.attack("dial", "unix", listen(e.T, "unix", name))
+	}},
+	{"connect to a socket in a mount", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		path := listen(e.T, "unix", filepath.Join(e.dir, "s"))
+		if err := os.Chmod(path, 0o777); err != nil {
+			e.Fatal(err)
+		}
+		return e.attack("dial", "unix", path)
+	}},
+	{"read the environment of a process of the host", byLandlock, "", true, func(e *bareEnv) (bool, string) {
+		return e.sh(fmt.Sprintf("grep -q PATH /proc/%d/environ", hostProcess(e.T)))
+	}},
+	{"read the command line of a process of the host", byLandlock, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh(fmt.Sprintf("grep -q sleep /proc/%d/cmdline", hostProcess(e.T)))
+	}},
+	{"signal a process of the host", byLandlock, "", true, func(e *bareEnv) (bool, string) {
+		return e.sh(fmt.Sprintf("kill -9 %d", hostProcess(e.T)))
+	}},
+	{"signal everybody", byLandlock, "it would be everybody", false, func(e *bareEnv) (bool, string) {
+		pid := hostProcess(e.T)
+		_, seen := e.sh("kill -9 -1")
+		return unix.Kill(pid, 0) != nil, seen
+	}},
+	{"kill the guest", byBoth, "", false, func(e *bareEnv) (bool, string) { return e.killsGuest(guestOf(e.T, e.sandbox)) }},
+	{"kill the guest by its launcher, which is in the domain", byFilter, "", false, func(e *bareEnv) (bool, string) {
+		return e.killsGuest(launcherOf(e.T, e.sandbox))
+	}},
+	{"read the memory of the guest", byLandlock, "the guest is not dumpable, whatever Landlock says", false, func(e *bareEnv) (bool, string) {
+		return e.sh(fmt.Sprintf("head -c 1 /proc/%d/mem", guestOf(e.T, e.sandbox)))
+	}},
+	{"inherit a variable", []policy.Control{policy.EnvClean}, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh("test -n \"$" + bareEnvVar + "\"")
+	}},
+	{"make System V shared memory", byFilter, "", false, func(e *bareEnv) (bool, string) { return e.attack("call", "shmget") }},
+	{"make a user namespace", byFilter, "this machine refuses it as well", false, func(e *bareEnv) (bool, string) {
+		return e.sh("unshare -U true")
+	}},
+	{"write more than one file may hold", []policy.Control{policy.Limits}, "", false, func(e *bareEnv) (bool, string) {
+		return e.sh(`head -c 80m /dev/zero >"$TMPDIR/big"`)
+	}},
+}
+
+// hostProcess starts a process of the host.
+func hostProcess(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill() // it may have been killed
+		_ = cmd.Wait()
+	})
+	return cmd.Process.Pid
+}
+
+func guestOf(t *testing.T, sb *kavach.Sandbox) int {
+	t.Helper()
+	r, ok := recordOf(t, sb.ID())
+	if !ok {
+		t.Fatal("no record")
+	}
+	return r.Guest
+}
+
+// launcherOf finds the thread of the guest whose filter list is that of commands
+// and which has children.
+func launcherOf(t *testing.T, sb *kavach.Sandbox) int {
+	t.Helper()
+	p, err := sb.Start(t.Context(), kavach.Cmd{Args: []string{"/bin/sleep", "1000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = p.Signal(syscall.SIGKILL) // it may have ended
+		_, _ = p.Wait(context.Background())
+	}()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", guestOf(t, sb)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range tasks {
+		if b, _ := os.ReadFile(file); len(strings.TrimSpace(string(b))) > 0 {
+			tid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tid
+		}
+	}
+	t.Fatal("no thread of the guest has a child")
+	return 0
+}
+
+// killsGuest reports whether the sandbox ends when a command kills that task.
+func (e *bareEnv) killsGuest(task int) (bool, string) {
+	e.Helper()
+	var out strings.Builder
+	p, err := e.sandbox.Start(e.Context(), kavach.Cmd{Args: []string{"/bin/sh", "-c", fmt.Sprintf("kill -9 %d; sleep 0.1", task)}, Stderr: &out})
+	if err == nil {
+		_, err = p.Wait(e.Context())
+	}
+	if err == nil {
+		_, err = e.sandbox.Run(e.Context(), kavach.Cmd{Args: []string{"/bin/true"}})
+	}
+	return err != nil, fmt.Sprint(out.String(), err)
+}
+
+// TestBareRows: each attempt fails, and gets through without what holds it.
+func TestBareRows(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	for _, row := range bareRows {
+		t.Run(row.name, func(t *testing.T) {
+			if through, seen := row.try(newBare(t)); through {
+				t.Errorf("it got through: %s", seen)
+			} else {
+				t.Log(seen)
+			}
+			if row.noTwin != "" || row.ofUser && os.Geteuid() == 0 {
+				t.Log("no twin:", row.noTwin, "(or: commands have no process of the host for their user's)")
+				return
+			}
+			if through, seen := row.try(newBare(t, row.without...)); !through {
+				t.Errorf("without %v it fails as well, so the row proves nothing: %s", row.without, seen)
+			}
+		})
+	}
+}
+
+// TestBareScore: what is not there is told, and earns nothing.
+func TestBareScore(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	e := newBare(t)
+	want := map[policy.Control]backend.State{
+		policy.NoNewPrivs: backend.Enforced, policy.FDsClean: backend.Enforced, policy.EnvClean: backend.Enforced,
+		policy.SeccompOn: backend.Enforced, policy.LandlockOn: backend.Enforced,
+		policy.NetOff: backend.Partial, policy.RootReadonly: backend.Partial,
+	}
+	for _, c := range policy.NamespaceControls() {
+		want[c] = backend.Missing
+	}
+	if os.Geteuid() == 0 {
+		want[policy.CapsNone] = backend.Enforced
+	} else {
+		want[policy.CapsNone], want[policy.Limits] = backend.Partial, backend.Partial
+	}
+	for c, state := range want {
+		if line := lineOf(e.sandbox, c); line.State != state {
+			t.Errorf("%s is %s, want %s: %s", c, line.State, state, line.Proof)
+		}
+	}
+	if v := e.sandbox.Score().Value; v < 20 || v >= 30 {
+		t.Errorf("score %d, want what a shared view of the host is worth: 20 to 29", v)
+	}
+	for without, control := range map[policy.Control]policy.Control{policy.FDsClean: policy.FDsClean, policy.SeccompOn: policy.NetOff, policy.LandlockOn: policy.RootReadonly} {
+		if line := lineOf(newBare(t, without).sandbox, control); line.State == backend.Enforced || without != policy.FDsClean && line.State != backend.Missing {
+			t.Errorf("without %s, %s is %s: %s", without, control, line.State, line.Proof)
+		}
+	}
+}
+
+// TestBareIsChosenByThePolicyOnly: and never for what it cannot do.
+func TestBareIsChosenByThePolicyOnly(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	b := &Backend{Guest: testbin.Kavach(t)}
+	var unavailable *backend.UnavailableError
+	if _, err := createWith(t, b, strict(t)); !errors.As(err, &unavailable) {
+		t.Errorf("without best_effort: %v", err)
+	}
+	for _, missing := range policy.NamespaceControls() {
+		p := strict(t)
+		p.BestEffort = slices.DeleteFunc(policy.Controls(), func(c policy.Control) bool { return c == missing })
+		if _, err := createWith(t, b, p); !errors.As(err, &unavailable) {
+			t.Errorf("with all but %s: %v", missing, err)
+		}
+	}
+	if _, err := b.Probe(t.Context()); !errors.As(err, &unavailable) {
+		t.Errorf("the probe: %v", err)
+	}
+	var unsupported *backend.UnsupportedError
+	for why, change := range map[string]func(*policy.Policy){
+		"another root":     func(p *policy.Policy) { p.Filesystem.Root = "/usr" },
+		"a writable root":  func(p *policy.Policy) { p.Filesystem.Writable = true },
+		"another place":    func(p *policy.Policy) { p.Filesystem.Mounts = []policy.Mount{{Source: "/usr", Target: "/x"}} },
+		"another user":     func(p *policy.Policy) { p.Process.User = "4711" },
+		"no Landlock":      func(p *policy.Policy) { p.Filesystem.Landlock = policy.Off },
+		"no filter":        func(p *policy.Policy) { p.Seccomp.Profile = policy.Off },
+		"a required score": func(p *policy.Policy) { p.Require.MinScore = 40 },
+		"rights above kept": func(p *policy.Policy) {
+			p.Filesystem.Mounts = []policy.Mount{{Source: "/usr/lib", Rights: []string{"read_file"}}}
+		},
+	} {
+		p := barePolicy(t, "")
+		change(&p)
+		_, err := createWith(t, b, p)
+		var low *kavach.ScoreError
+		if !errors.As(err, &unsupported) && !errors.As(err, &low) {
+			t.Errorf("%s: %v", why, err)
+		}
+	}
+	old := &Backend{Guest: testbin.Kavach(t), landlockABI: 2}
+	if _, err := createWith(t, old, barePolicy(t, "")); !errors.As(err, &unsupported) {
+		t.Errorf("with a Landlock that cannot restrict truncation: %v", err)
+	}
+}
+
+// TestBareEveryLandlock: the tier on each Landlock that it takes.
+func TestBareEveryLandlock(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	for abi := 3; abi <= guest.LandlockABI(); abi++ {
+		sb, err := createWith(t, &Backend{Guest: testbin.Kavach(t), landlockABI: abi}, barePolicy(t, ""))
+		if err != nil {
+			t.Fatalf("ABI %d: %v", abi, err)
+		}
+		if res := runIn(t, sb, "/bin/sh", "-c", `echo a >"$TMPDIR/b" && cat "$TMPDIR/b" && cd /tmp && pwd`); res.ExitCode != 0 {
+			t.Errorf("ABI %d: %q %q", abi, res.Stdout, res.Stderr)
+		}
+		startDaemon(t, sb)
+		if err := sb.Destroy(context.Background()); err != nil {
+			t.Errorf("ABI %d: %v", abi, err)
+		}
+	}
+}
+
+// startDaemon leaves a daemon in a sandbox, and returns its family.
+func startDaemon(t *testing.T, sb *kavach.Sandbox) map[int]string {
+	t.Helper()
+	runIn(t, sb, "/bin/sh", "-c", "(setsid setsid sleep 1000 </dev/null >/dev/null 2>&1 &)")
+	guest := guestOf(t, sb)
+	var all map[int]string
+	eventually(t, "the daemon is up", func() bool { all = family(t, guest); return len(all) > 1 })
+	return all
+}
+
+// TestBareEnds: nothing outlives a sandbox, its deadlines, or its owner.
+func TestBareEnds(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	t.Run("destroy", func(t *testing.T) {
+		e := newBare(t)
+		all := startDaemon(t, e.sandbox)
+		if err := e.sandbox.Destroy(context.Background()); err != nil {
+			t.Error(err)
+		}
+		nothingOf(t, e.sandbox.ID(), all)
+	})
+	t.Run("destroy, with a process that is never the same", func(t *testing.T) {
+		e := newBare(t)
+		if _, err := e.sandbox.Start(t.Context(), kavach.Cmd{Args: []string{e.dir + "/attack", "hop", "x", "30", "setsid"}, Env: []string{"KAVACH_ATTACK_TWIN=1"}}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // until it is at it
+		if err := e.sandbox.Destroy(context.Background()); err != nil {
+			t.Error(err)
+		}
+		nothingOf(t, e.sandbox.ID(), nil)
+	})
+	t.Run("deadline, beside another command", func(t *testing.T) {
+		e := newBare(t)
+		other, err := e.sandbox.Start(t.Context(), kavach.Cmd{Args: []string{"/bin/sleep", "1000"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := family(t, guestOf(t, e.sandbox))
+		time.Sleep(50 * time.Millisecond) // a clock tick or more: they are told apart by their start
+		res, err := e.sandbox.Run(t.Context(), kavach.Cmd{
+			Args: []string{"/bin/sh", "-c", "(setsid sleep 1000 &) ; trap '' TERM; sleep 1000"}, Timeout: 300 * time.Millisecond,
+		})
+		if err != nil || !res.TimedOut {
+			t.Fatalf("%+v, %v", res, err)
+		}
+		var more map[int]string
+		eventually(t, "only what was there before is there", func() bool {
+			more = family(t, guestOf(t, e.sandbox))
+			for pid := range before {
+				delete(more, pid)
+			}
+			return len(alive(more)) == 0
+		})
+		if len(alive(before)) != len(before) {
+			t.Errorf("of %v, %v are left", before, alive(before))
+		}
+		_ = other.Signal(syscall.SIGKILL) // and its end is that of the sandbox
+	})
+	t.Run("the owner is killed", func(t *testing.T) {
+		cmd, id, _ := helper(t, "hold")
+		r, ok := recordOf(t, id)
+		if !ok || !r.Bare {
+			t.Fatalf("record %+v", r)
+		}
+		all := family(t, r.Guest)
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		eventually(t, "everything has ended", func() bool { return len(alive(all)) == 0 })
+		if _, err := jail.Sweep(); err != nil {
+			t.Error(err)
+		}
+		nothingOf(t, id, all)
+	})
+	t.Run("the guest is killed", func(t *testing.T) {
+		e := newBare(t)
+		p, err := e.sandbox.Start(t.Context(), kavach.Cmd{Args: []string{"/bin/sleep", "1000"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := family(t, guestOf(t, e.sandbox))
+		all := startDaemon(t, e.sandbox)
+		if err := syscall.Kill(guestOf(t, e.sandbox), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Wait(t.Context()); !errors.Is(err, backend.ErrDestroyed) {
+			t.Errorf("the command ended with %v", err)
+		}
+		eventually(t, "the command itself is dead", func() bool { return len(alive(command)) == 0 })
+		if err := e.sandbox.Destroy(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if os.Geteuid() == 0 {
+			nothingOf(t, e.sandbox.ID(), all)
+			return
+		}
+		// What docs/SECURITY.md says: a daemon of an ordinary user lives on.
+		for _, pid := range alive(all) {
+			t.Logf("%d outlived its guest", pid)
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it is ours
+		}
+	})
+}
+
+// nothingOf: no process of a family, no record, no directory.
+func nothingOf(t *testing.T, id string, all map[int]string) {
+	t.Helper()
+	if left := alive(all); len(left) > 0 {
+		t.Errorf("still there: %v", left)
+	}
+	if left := leftovers(id); len(left) > 0 {
+		t.Errorf("still there: %v", left)
+	}
+	dir, err := jail.StateDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, id+"*")); len(left) > 0 {
+		t.Errorf("still there: %v", left)
+	}
+}
+
+// TestNamespacesAreUsedWhereTheyAre: whatever may be missing.
+func TestNamespacesAreUsedWhereTheyAre(t *testing.T) {
+	if os.Getenv(bareEnvVar) != "" {
+		t.Log("they are not here")
+		return
+	}
+	sb, err := createWith(t, &Backend{Guest: testbin.Kavach(t)}, barePolicy(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range policy.NamespaceControls() {
+		if line := lineOf(sb, c); line.State != backend.Enforced {
+			t.Errorf("%s is %s: %s", c, line.State, line.Proof)
+		}
+	}
+}
