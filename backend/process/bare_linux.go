@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -79,7 +80,9 @@ func bareCaps(e jail.Evidence) backend.Proof {
 func bareLandlock(e jail.Evidence, p *policy.Policy) backend.Proof {
 	sockets := *p
 	sockets.Network.Loopback = true
-	return landlockProof(e, &sockets)
+	proof := landlockProof(e, &sockets)
+	proof.Inside = strings.Replace(proof.Inside, guest.CanaryPath, e.Canary, 1)
+	return proof
 }
 
 // bareNet: the filter refuses every socket. There is the host's network behind

@@ -130,10 +130,26 @@ func (j *Jail) makePlace() (err error) {
 	if !j.ids.root {
 		return nil
 	}
+	if err := asUser(j.ids, j.reachMounts); err != nil {
+		return err
+	}
 	for _, path := range []string{j.cfg.canary(), j.cfg.scratch(), j.cfg.place} {
 		if err := os.Lchown(path, j.ids.uid, j.ids.gid); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// reachMounts says which mount who commands run as cannot reach.
+func (j *Jail) reachMounts() error {
+	for _, m := range j.cfg.Mounts {
+		fd, err := unix.Open(m.Source, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("mount %s: user %d, whom the sandbox is on this machine, cannot reach it: %w; "+
+				"let others search the directories above it (chmod o+x)", m.Source, j.ids.uid, err)
+		}
+		unix.Close(fd)
 	}
 	return nil
 }

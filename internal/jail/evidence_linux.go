@@ -36,8 +36,10 @@ type Evidence struct {
 	Limits    string
 	HostFile  string
 
-	// Bare says that there are no namespaces.
-	Bare bool
+	// Bare says that there are no namespaces, and Canary which file the probe
+	// tried to open then.
+	Bare   bool
+	Canary string
 
 	// RightsGaps are what Landlock cannot keep from commands although mounts
 	// leave it out, in sentences.
@@ -124,7 +126,7 @@ func (j *Jail) examine(p *probe) (err error) {
 		return fmt.Errorf("wait for the probe: %w", err)
 	}
 	e.ABI, e.CgroupErr = j.cfg.landlockABI(), j.groupErr
-	e.Bare, e.RightsGaps = j.cfg.Bare != nil, RightsGaps(&j.cfg)
+	e.Bare, e.Canary, e.RightsGaps = j.cfg.Bare != nil, j.cfg.canary(), RightsGaps(&j.cfg)
 	read := func(name string) string {
 		b, readErr := rawfile.Read(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)
