@@ -1,5 +1,6 @@
 # make          build bin/kavach
 # make test     all tests, as root (where it is root) and as an ordinary user
+# make test-vm  some tests on Linux 6.1 with pure cgroup v2, in QEMU
 # make lint     vet, golangci-lint, govulncheck
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    Kavach beside its peers
@@ -12,7 +13,7 @@ BENCH    ?= -n 40
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build test test-programs lint fuzz bench clean tools
+.PHONY: all build test test-programs test-vm lint fuzz bench clean tools
 
 all: build
 
@@ -25,6 +26,9 @@ test-programs:
 
 test: test-programs build
 	@sh .ci/test
+
+test-vm:
+	@sh .ci/test-vm
 
 lint:
 	$(GO) vet ./...

@@ -104,7 +104,7 @@ func refusing(t *testing.T, args ...string) (stdout, stderr string, code int) {
 func TestDoctorWithoutNamespaces(t *testing.T) {
 	out, errs, code := refusing(t, "doctor")
 	for _, want := range []string{
-		`(?m)^process  not available: clone into new namespaces: operation not permitted$`,
+		`(?m)^process  not available: the kernel refuses namespaces: clone into new namespaces: operation not permitted$`,
 		`(?m)^  user namespaces: this process is behind a seccomp filter, as in a container$`,
 		`(?m)^  without namespaces: Landlock, seccomp and rlimits are left, for a score of 2\d \(minimal\); without ns.pid, .*proc.masked$`,
 		`(?m)^ +kavach run --best-effort namespaces, or best_effort: \[namespaces\] in a policy$`,
