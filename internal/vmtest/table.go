@@ -10,8 +10,10 @@ var modules = []string{
 
 // Rows of the conformance table, for -test.run.
 const (
-	limitRows = "TestConformance/^(more_|memory:|fill_|use_up_|a_command_that_|the_cgroup_)"
-	fileRows  = "TestConformance/^(read_a_file_of_the_host|remount_|overwrite_)"
+	limitRows     = "TestConformance/^(more_|memory:|fill_|use_up_|a_command_that_|the_cgroup_)"
+	landlockRows  = "TestConformance/^(without_the_right|.*_of_a_mount_without_|list_a_mount_)"
+	landlockTests = "^Test(EveryLandlock|RightsThatCannotHold|NamespacesAreUsedWhereTheyAre|WithoutNamespaces)$"
+	fileRows      = "TestConformance/^(read_a_file_of_the_host|remount_|overwrite_)"
 )
 
 // table is what is run in the guest, one line each. There are busybox and the
@@ -21,4 +23,9 @@ var table = []run{
 	{Name: "files, as root", Package: "backend/process", Run: fileRows, As: asRoot},
 	{Name: "limits, as root", Package: "backend/process", Run: limitRows, As: asRoot},
 	{Name: "limits, as an ordinary user", Package: "backend/process", Run: limitRows, As: asUser},
+	{Name: "Landlock's rights, as root", Package: "guest", Run: "^Test(Rights|IoctlDev)$", As: asRoot},
+	{Name: "Landlock's rights, as an ordinary user", Package: "guest", Run: "^Test(Rights|IoctlDev)$", As: asUser},
+	{Name: "Landlock and without namespaces, as root", Package: "backend/process", Run: landlockTests, As: asRoot},
+	{Name: "Landlock and without namespaces, as an ordinary user", Package: "backend/process", Run: landlockTests, As: asUser},
+	{Name: "Landlock's rows, as root", Package: "backend/process", Run: landlockRows, As: asRoot},
 }
