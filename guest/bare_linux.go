@@ -49,27 +49,16 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	return nil
 }
 
-// Instructions of classic BPF (linux/bpf_common.h), and the answers of
-// seccomp(2).
-const (
-	bpfLoad, bpfJumpEqual, bpfReturn = 0x20, 0x15, 0x06
-
-	seccompAllow     = 0x7fff0000
-	seccompErrnoPerm = 0x00050000 | uint32(unix.EPERM)
-
-	sigPerThread = 33 // signalPerThreadSyscall of Go's runtime
-
-	seccompNumber = 0  // offset of the number in struct seccomp_data
-	seccompArg0   = 16 // of the lower half of its first argument
-	seccompArg2   = 32
-)
-
 // guard refuses signals to the guest, which commands share a uid with. Landlock
 // scopes signals to the domain, but the launcher is a thread of the guest that
 // is in it, and one deadly signal to a thread ends the process. Two stay, with
 // which the runtime preempts goroutines and has a call made by each thread; its
 // handlers look first whether it was the runtime.
 func guard(guest, launcher int) []byte {
+	// linux/bpf_common.h, and struct seccomp_data and the answers of seccomp(2).
+	const load, equal, ret, allow, eperm = 0x20, 0x15, 0x06, 0x7fff0000, 0x00050000 | uint32(unix.EPERM)
+	const number, arg0, arg2 = 0, 16, 32
+	const sigPerThread = 33 // signalPerThreadSyscall of Go's runtime
 	pids := []uint32{uint32(guest), uint32(launcher), uint32(-guest)}
 	calls := []uint32{
 		unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_OPEN, unix.SYS_TGKILL,
@@ -78,20 +67,20 @@ func guard(guest, launcher int) []byte {
 	add := func(code uint16, k uint32, jt, jf int) {
 		prog = append(prog, unix.SockFilter{Code: code, K: k, Jt: uint8(jt), Jf: uint8(jf)})
 	}
-	add(bpfLoad, seccompNumber, 0, 0)
+	add(load, number, 0, 0)
 	for i, call := range calls[:len(calls)-1] {
-		add(bpfJumpEqual, call, len(calls)-1-i+3, 0) // to the look at the pid
+		add(equal, call, len(calls)-1-i+3, 0) // to the look at the pid
 	}
-	add(bpfJumpEqual, unix.SYS_TGKILL, 0, len(pids)+4) // else to allow
-	add(bpfLoad, seccompArg2, 0, 0)
-	add(bpfJumpEqual, uint32(unix.SIGURG), len(pids)+2, 0) // to allow
-	add(bpfJumpEqual, sigPerThread, len(pids)+1, 0)
-	add(bpfLoad, seccompArg0, 0, 0)
+	add(equal, unix.SYS_TGKILL, 0, len(pids)+4) // else to allow
+	add(load, arg2, 0, 0)
+	add(equal, uint32(unix.SIGURG), len(pids)+2, 0) // to allow
+	add(equal, sigPerThread, len(pids)+1, 0)
+	add(load, arg0, 0, 0)
 	for i, pid := range pids {
-		add(bpfJumpEqual, pid, len(pids)-i, 0) // to refuse
+		add(equal, pid, len(pids)-i, 0) // to refuse
 	}
-	add(bpfReturn, seccompAllow, 0, 0)
-	add(bpfReturn, seccompErrnoPerm, 0, 0)
+	add(ret, allow, 0, 0)
+	add(ret, eperm, 0, 0)
 	return unsafe.Slice((*byte)(unsafe.Pointer(&prog[0])), len(prog)*int(unsafe.Sizeof(prog[0])))
 }
 

@@ -89,34 +89,34 @@ func Bare(arch string, scoped bool) ([]Instruction, error) {
 		return nil, err
 	}
 	var b builder
-	out := outcome{
-		kill:    b.put(opRet, retKillProcess),
-		refused: b.put(opRet, retErrno|errEPERM),
-		allowed: b.put(opRet, retAllow),
-	}
+	kill, refused, allowed := b.put(opRet, retKillProcess), b.put(opRet, retErrno|errEPERM), b.put(opRet, retAllow)
 	groups := bare[:]
 	if !scoped {
 		groups = append(slices.Clone(groups), notEverybody)
 	}
 	targets := make(map[string]label)
 	for _, g := range groups {
-		to := out.refused
-		if g.when != nil {
-			to = b.rule(g.when, out)
+		to := refused
+		for i := len(g.when) - 1; i >= 0; i-- {
+			then := allowed
+			for j := len(g.when[i]) - 1; j >= 0; j-- {
+				then = b.test(g.when[i][j], then, to)
+			}
+			to = then
 		}
 		for name := range strings.FieldsSeq(g.calls) {
 			targets[name] = to
 		}
 	}
-	runs := []span{{0, out.allowed}}
+	runs := []span{{0, allowed}}
 	for _, c := range m.calls {
 		if to, ok := targets[c.name]; ok {
-			runs = append(runs, span{c.nr, to}, span{c.nr + 1, out.allowed})
+			runs = append(runs, span{c.nr, to}, span{c.nr + 1, allowed})
 		}
 	}
 	b.search(merged(runs))
 	number := b.put(opLoad, offNumber)
-	b.branch(opJEq, m.audit, number, out.kill)
+	b.branch(opJEq, m.audit, number, kill)
 	b.put(opLoad, offArch)
 	return b.program(), nil
 }
