@@ -65,7 +65,7 @@ func run() error {
 	if err := conn.Send(&Ready{}, g.uppers...); err != nil {
 		return err
 	}
-	closeAll(g.uppers) // so that no command reaches them by way of the guest
+	closeAll(g.uppers)            // so that no command reaches them by way of the guest
 	debug.SetGCPercent(gcPercent) // now that nobody waits for the guest
 	return g.serve()
 }
@@ -90,6 +90,9 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	probe, tasks, fds, err := split(s, fds)
 	if err != nil {
 		return err
+	}
+	if s.Bare != nil {
+		return g.bootBare(s, probe, tasks)
 	}
 	if s.Confine.NoUserNS {
 		if err := forbidUserNS(); err != nil {
@@ -183,6 +186,9 @@ func loopbackUp() error {
 func (g *guest) serve() error {
 	for {
 		frame, fds, err := g.conn.Receive()
+		if err != nil && g.bare != nil {
+			g.endAll()
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -201,6 +207,9 @@ func (g *guest) serve() error {
 			go g.killTree(f.ID)
 		default:
 			closeAll(fds)
+			if g.bare != nil {
+				g.endAll()
+			}
 			return fmt.Errorf("%w: %T from the host", errFrame, frame)
 		}
 		closeAll(fds)

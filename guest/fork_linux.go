@@ -47,15 +47,21 @@ const firstOther = 3
 type childSpec struct {
 	stdio    [3]int
 	closeFDs bool
+
+	// endWithGuest: the kernel kills the child when the launcher ends, which it
+	// does with the guest. Where there is a PID namespace, it does more.
+	endWithGuest bool
+
 	terminal *terminal // the stdio is, and is to be the controlling one; nil: none
-	rlimits  []Rlimit
-	values   []unix.Rlimit
-	dir      *byte
-	how      unix.OpenHow
-	path     *byte
-	argv     []*byte
-	env      []*byte
-	probe    *probeSpec // instead of an execve
+
+	rlimits []Rlimit
+	values  []unix.Rlimit
+	dir     *byte
+	how     unix.OpenHow
+	path    *byte
+	argv    []*byte
+	env     []*byte
+	probe   *probeSpec // instead of an execve
 
 	// failed is written by the child, in the memory that it shares with its
 	// parent, where a step fails. Zero: it was executed.
@@ -126,6 +132,10 @@ func runChild(c *childSpec) {
 		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {
 			goto failed
 		}
+	}
+
+	if c.endWithGuest {
+		syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
 	}
 
 	at = stepRlimit

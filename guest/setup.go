@@ -29,6 +29,10 @@ type Setup struct {
 	// Rlimits are put on each command.
 	Rlimits []Rlimit
 
+	// Bare says that the guest has no namespace of its own: nothing is built, and
+	// Hostname, Scratch, Ops and what follows them are not used. Nil: it has.
+	Bare *Bare
+
 	// Tasks says how many of the descriptors that came with this frame are
 	// cgroup files to write "0" to from the launcher; they come after those of
 	// the Ops.
@@ -37,6 +41,18 @@ type Setup struct {
 	// Probe asks for a probe before Ready: its stdin and stdout are the last two
 	// descriptors.
 	Probe bool
+}
+
+// Bare is what a guest without namespaces needs to know beside the rest.
+type Bare struct {
+	// Filter is a seccomp filter, of struct sock_filter, that refuses what
+	// namespaces would have made harmless. Empty, in tests only: none, and nothing
+	// keeps commands from signalling the guest.
+	Filter []byte
+
+	// Canary is a file that everybody may read and no Landlock rule grants, and
+	// Write one that a command could make in a directory of its user's.
+	Canary, Write string
 }
 
 // Confine lists the layers. Each can be off, so that a test can show that the
@@ -50,7 +66,8 @@ type Confine struct {
 	NoNewPrivs   bool
 	CloseFDs     bool
 	Landlock     bool
-	LandlockNet  bool // refuse TCP bind and connect, too
+	LandlockABI  uint32 // of what is restricted: the kernel's, or less
+	LandlockNet  bool   // refuse TCP bind and connect, too
 	LandlockRule []LandlockRule
 	Filter       []byte // of struct sock_filter, for every thread of the guest; empty: none
 
@@ -138,6 +155,12 @@ func (f *Setup) encode(e *encoder) {
 	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
 	e.u32(f.Tasks)
 	e.bool(f.Probe)
+	e.bool(f.Bare != nil)
+	if f.Bare != nil {
+		e.str(string(f.Bare.Filter))
+		e.str(f.Bare.Canary)
+		e.str(f.Bare.Write)
+	}
 }
 
 func (f *Setup) decode(d *decoder) {
@@ -153,6 +176,9 @@ func (f *Setup) decode(d *decoder) {
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
 	f.Tasks, f.Probe = d.u32(), d.bool()
+	if d.bool() {
+		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
+	}
 }
 
 func (c *Confine) encode(e *encoder) {
@@ -161,6 +187,7 @@ func (c *Confine) encode(e *encoder) {
 	e.bool(c.NoNewPrivs)
 	e.bool(c.CloseFDs)
 	e.bool(c.Landlock)
+	e.u32(c.LandlockABI)
 	e.bool(c.LandlockNet)
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
@@ -171,7 +198,7 @@ func (c *Confine) encode(e *encoder) {
 func (c *Confine) decode(d *decoder) {
 	c.NoUserNS = d.bool()
 	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
-	c.Landlock, c.LandlockNet = d.bool(), d.bool()
+	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	if filter := d.str(); filter != "" {
 		c.Filter = []byte(filter)

@@ -115,7 +115,7 @@ func beginning(all []string, with string) []string {
 
 func controlNames() []string {
 	var names []string
-	for _, c := range policy.Controls() {
+	for _, c := range policy.BestEffortNames() {
 		names = append(names, string(c))
 	}
 	return names

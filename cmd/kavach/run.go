@@ -86,7 +86,7 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
 	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
 	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
-	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it", controlNames)
+	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it; namespaces: without all that takes them", controlNames)
 	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
 	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")
 }
@@ -104,6 +104,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	if err != nil {
 		return stop.instead(j.byFlag(err))
 	}
+	warnMissing(os.Stderr, sb)
 	e := onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
 	var outcomes []workspace.Outcome
 	if e.err == nil {

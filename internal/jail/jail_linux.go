@@ -48,7 +48,8 @@ func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	frame := &guest.Exec{ID: p.id, Args: cmd.Args, Env: j.env(cmd.Env), Dir: cmd.Dir}
+	env, dir := j.inPlace(j.env(cmd.Env), cmd.Dir)
+	frame := &guest.Exec{ID: p.id, Args: cmd.Args, Env: env, Dir: dir}
 	if size := cmd.Terminal; size != nil {
 		frame.Terminal, frame.Rows, frame.Cols = true, uint32(size.Rows), uint32(size.Cols)
 	}
@@ -87,7 +88,7 @@ const sendPatience = 5 * time.Second
 // send sends a frame. A guest that does not take it is of no use, and its end is
 // what ends the wait for it.
 func (j *Jail) send(f guest.Frame, fds ...int) error {
-	defer time.AfterFunc(sendPatience, func() { _ = j.process.kill() }).Stop()
+	defer time.AfterFunc(sendPatience, func() { _ = j.killGuest() }).Stop()
 	return j.conn.Send(f, fds...)
 }
 
@@ -166,7 +167,7 @@ func (j *Jail) read() {
 			err = j.handle(frame)
 		}
 		if err != nil {
-			_ = j.process.kill() // it is of no use any more, and may be hostile
+			_ = j.killGuest() // it is of no use any more, and may be hostile
 			j.end(err)
 			return
 		}
@@ -266,6 +267,11 @@ func (j *Jail) shut(ctx context.Context) error {
 	if err := errors.Join(errs...); err != nil {
 		return err // it stays on record, for a sweep
 	}
+	if j.cfg.place != "" {
+		if err := os.RemoveAll(j.cfg.place); err != nil {
+			return err
+		}
+	}
 	if j.record != nil {
 		return j.record.remove()
 	}
@@ -276,14 +282,21 @@ func (j *Jail) shut(ctx context.Context) error {
 // all else in there before it lets init be waited for. What is frozen cannot
 // die, so it is thawed.
 func (j *Jail) kill(ctx context.Context) error {
+	thaw := func() error {
+		if !j.frozen.Load() {
+			return nil
+		}
+		deadline, _ := ctx.Deadline()
+		return j.group.Freeze(false, deadline)
+	}
+	if j.cfg.Bare != nil { // what is frozen cannot be seen to die
+		return errors.Join(thaw(), j.killBare(), j.process.wait(ctx))
+	}
 	if err := j.process.kill(); err != nil {
 		return err
 	}
-	if j.frozen.Load() {
-		deadline, _ := ctx.Deadline()
-		if err := j.group.Freeze(false, deadline); err != nil {
-			return err
-		}
+	if err := thaw(); err != nil {
+		return err
 	}
 	return j.process.wait(ctx)
 }

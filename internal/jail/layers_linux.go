@@ -24,14 +24,6 @@ func mountKind(m policy.Mount) guest.OpKind {
 	return guest.OpBind
 }
 
-// mountRights are the Landlock rights that commands get below a mount.
-func mountRights(m policy.Mount) uint64 {
-	if readonly(m) {
-		return guest.LandlockExec
-	}
-	return guest.LandlockWrite
-}
-
 // mountOp is what the guest does for a mount.
 func mountOp(c *Config, m policy.Mount, s source, as ids) (guest.Op, error) {
 	if m.Access == policy.AccessWrite {

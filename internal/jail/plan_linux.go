@@ -304,59 +304,6 @@ func places(c *Config) []guest.Op {
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
 }
 
-// landlockRules grant, a second time and by another mechanism, what the mounts
-// show; and nothing of what is there by mistake.
-func landlockRules(c *Config) []guest.LandlockRule {
-	rules := []guest.LandlockRule{
-		{Path: "/", Rights: guest.LandlockList},
-		{Path: "/proc", Rights: guest.LandlockRead},
-		{Path: "/dev", Rights: guest.LandlockDevice},
-	}
-	grant := func(rights uint64, paths ...string) {
-		for _, p := range paths {
-			rules = append(rules, guest.LandlockRule{Path: p, Rights: rights})
-		}
-	}
-	if c.Scratch > 0 {
-		grant(guest.LandlockWrite, "/tmp", "/dev/shm")
-	}
-	own := uint64(guest.LandlockExec)
-	if c.Writable {
-		// Not "/" itself, and so not the canary.
-		own = guest.LandlockWrite
-		grant(own, writableDirs...)
-	}
-	grant(own, "/etc", "/var", "/run")
-	if c.Root == policy.RootHost {
-		grant(guest.LandlockExec, systemDirs...)
-	} else if c.Root != "" {
-		grant(own, rootDirs(c.Root)...)
-	}
-	for _, m := range c.Mounts {
-		grant(mountRights(m), target(m))
-	}
-	return rules
-}
-
-// writableDirs are the places of a writable root that programs write to, and
-// that Landlock grants where it is on.
-var writableDirs = []string{"/opt", "/home", "/root", "/srv", "/mnt", "/media"}
-
-// rootDirs are what is at the top of a root directory, but for what is ours.
-func rootDirs(root string) []string {
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return nil // the mount of it says what is wrong
-	}
-	var dirs []string
-	for _, e := range entries {
-		if !slices.Contains([]string{"proc", "dev", "tmp"}, e.Name()) {
-			dirs = append(dirs, "/"+e.Name())
-		}
-	}
-	return dirs
-}
-
 func target(m policy.Mount) string {
 	if m.Target != "" {
 		return m.Target
