@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 // hang is when a test takes what it waits for to be lost. It is no measure.
@@ -77,10 +79,8 @@ func (p *pane) screen() string {
 
 func (p *pane) until(what string, is func() bool) {
 	p.Helper()
-	for late := time.Now().Add(hang); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(late) {
-			p.Fatalf("%s does not come about; the screen is\n%s", what, p.screen())
-		}
+	if !testclock.Until(hang, is) {
+		p.Fatalf("%s does not come about; the screen is\n%s", what, p.screen())
 	}
 }
 
@@ -387,10 +387,8 @@ func TestConsoleIsHungUp(t *testing.T) {
 		t.Fatalf("tmux: %v: %s", err, out)
 	}
 	for _, left := range []int{pid, guardian, sandbox.Guest} {
-		for late := time.Now().Add(hang); !gone(left); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(late) {
-				t.Fatalf("process %d is left, of kavach %d, guardian %d, guest %d", left, pid, guardian, sandbox.Guest)
-			}
+		if !testclock.Until(hang, func() bool { return gone(left) }) {
+			t.Fatalf("process %d is left, of kavach %d, guardian %d, guest %d", left, pid, guardian, sandbox.Guest)
 		}
 	}
 	if left := sandboxOf(t, pid); left != nil {
