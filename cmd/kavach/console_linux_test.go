@@ -44,6 +44,7 @@ func newPane(t *testing.T) *pane {
 	start.Env = []string{
 		"PATH=" + filepath.Dir(kavachPath(t)) + ":/usr/local/bin:/usr/bin:/bin", "HOME=" + at,
 		"LANG=C.UTF-8", "PS1=host> ", "SHELL=/bin/sh",
+		"TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + os.Getenv("XDG_RUNTIME_DIR"), // where records are
 	}
 	if out, err := start.CombinedOutput(); err != nil {
 		t.Fatalf("tmux: %v: %s", err, out)
