@@ -15,6 +15,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -74,7 +75,6 @@ func (p *person) types(keys string) {
 // sees waits until a text is shown, and forgets all up to its end.
 func (p *person) sees(text string) {
 	p.Helper()
-	late := time.After(hang)
 	for {
 		p.mu.Lock()
 		shown := p.shown.String()
@@ -86,9 +86,7 @@ func (p *person) sees(text string) {
 		if at >= 0 {
 			return
 		}
-		select {
-		case <-p.more:
-		case <-late:
+		if _, came := testclock.Receive(p.more, hang); !came {
 			p.Fatalf("%q is not shown, but %q", text, shown)
 		}
 	}
@@ -97,8 +95,9 @@ func (p *person) sees(text string) {
 // ends waits for the end.
 func (p *person) ends() *kavach.Result {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), hang)
+	ctx, cancel := context.WithCancel(p.Context())
 	defer cancel()
+	defer testclock.AfterFunc(hang, cancel)()
 	res, err := p.process.Wait(ctx)
 	if err != nil {
 		p.Fatal(err)
@@ -375,13 +374,10 @@ func TestTerminalPauseAndDestroy(t *testing.T) {
 		p.keys.Close()
 		p.process = nil
 	}
-	for range 200 {
-		if descriptors(t) <= before+2 { // the tests' own pipes, which end with it
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	// But for the tests' own pipes, which end with it.
+	if !testclock.Until(hang, func() bool { return descriptors(t) <= before+2 }) {
+		t.Errorf("%d descriptors more", descriptors(t)-before)
 	}
-	t.Errorf("%d descriptors more", descriptors(t)-before)
 }
 
 func descriptors(t *testing.T) int {

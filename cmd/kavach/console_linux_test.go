@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 // hang is when a test takes what it waits for to be lost. It is no measure.
@@ -42,6 +44,7 @@ func newPane(t *testing.T) *pane {
 	start.Env = []string{
 		"PATH=" + filepath.Dir(kavachPath(t)) + ":/usr/local/bin:/usr/bin:/bin", "HOME=" + at,
 		"LANG=C.UTF-8", "PS1=host> ", "SHELL=/bin/sh",
+		"TMPDIR=" + os.TempDir(), "XDG_RUNTIME_DIR=" + os.Getenv("XDG_RUNTIME_DIR"), // where records are
 	}
 	if out, err := start.CombinedOutput(); err != nil {
 		t.Fatalf("tmux: %v: %s", err, out)
@@ -77,10 +80,8 @@ func (p *pane) screen() string {
 
 func (p *pane) until(what string, is func() bool) {
 	p.Helper()
-	for late := time.Now().Add(hang); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(late) {
-			p.Fatalf("%s does not come about; the screen is\n%s", what, p.screen())
-		}
+	if !testclock.Until(hang, is) {
+		p.Fatalf("%s does not come about; the screen is\n%s", what, p.screen())
 	}
 }
 
@@ -155,7 +156,7 @@ func TestConsole(t *testing.T) {
 	p.runs("jobs")
 	p.sees("Running                 sleep 1000 &")
 	p.runs("clear; fg; echo after")
-	p.sees("\nsleep 1000")
+	p.sees("\nsleep 1000\n") // as fg says it: ^Z before that would flush what was typed (n_tty)
 	p.until("a stop", func() bool { // the job is in front soon after that
 		p.types("\x1a")
 		return strings.Contains(p.screen(), "Stopped                 sleep 1000")
@@ -387,10 +388,8 @@ func TestConsoleIsHungUp(t *testing.T) {
 		t.Fatalf("tmux: %v: %s", err, out)
 	}
 	for _, left := range []int{pid, guardian, sandbox.Guest} {
-		for late := time.Now().Add(hang); !gone(left); time.Sleep(20 * time.Millisecond) {
-			if time.Now().After(late) {
-				t.Fatalf("process %d is left, of kavach %d, guardian %d, guest %d", left, pid, guardian, sandbox.Guest)
-			}
+		if !testclock.Until(hang, func() bool { return gone(left) }) {
+			t.Fatalf("process %d is left, of kavach %d, guardian %d, guest %d", left, pid, guardian, sandbox.Guest)
 		}
 	}
 	if left := sandboxOf(t, pid); left != nil {
