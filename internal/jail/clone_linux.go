@@ -381,6 +381,8 @@ func runGuestChild(s *cloneSpec) {
 	var n uintptr
 	var err syscall.Errno
 
+	// Until it is the guest, whose channel ends with the host, it ends with it so.
+	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
 	at = stepSetsid
 	if _, _, err = syscall.RawSyscall(unix.SYS_SETSID, 0, 0, 0); err != 0 {
 		goto failed
@@ -443,6 +445,8 @@ func runGuestChild(s *cloneSpec) {
 		}
 	}
 
+	// The host's thread may well end before the host does.
+	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, 0, 0, 0, 0, 0)
 	at = stepExec
 	_, _, err = syscall.RawSyscall6(unix.SYS_EXECVEAT, uintptr(s.program), uintptr(unsafe.Pointer(s.empty)),
 		uintptr(unsafe.Pointer(&s.argv[0])), uintptr(unsafe.Pointer(&s.env[0])), unix.AT_EMPTY_PATH, 0)
