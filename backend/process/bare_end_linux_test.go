@@ -77,8 +77,12 @@ func bareDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := family(t, guestOf(t, e.sandbox))
-	living := len(alive(before))      // one that only is to be reaped may be among them
+	var before map[int]string
+	eventually(t, "the guest and the other command are there, and nothing else", func() bool {
+		before = family(t, guestOf(t, e.sandbox))
+		return sleepers(before) == 1 && len(alive(before)) == 2
+	})
+	living := len(alive(before))
 	time.Sleep(50 * time.Millisecond) // a clock tick or more: they are told apart by their start
 	res, err := e.sandbox.Run(t.Context(), kavach.Cmd{
 		Args: []string{"/bin/sh", "-c", "(setsid sleep 1000 &) ; trap '' TERM; sleep 1000"}, Timeout: 300 * time.Millisecond,
