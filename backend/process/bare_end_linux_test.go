@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -19,11 +20,22 @@ import (
 // startDaemon leaves a daemon in a sandbox, and returns its family.
 func startDaemon(t *testing.T, sb *kavach.Sandbox) map[int]string {
 	t.Helper()
-	runIn(t, sb, "/bin/sh", "-c", "(setsid setsid sleep 1000 </dev/null >/dev/null 2>&1 &)")
 	guest := guestOf(t, sb)
+	before := sleepers(family(t, guest))
+	runIn(t, sb, "/bin/sh", "-c", "(setsid setsid sleep 1000 </dev/null >/dev/null 2>&1 &)")
 	var all map[int]string
-	eventually(t, "the daemon is up", func() bool { all = family(t, guest); return len(all) > 1 })
+	eventually(t, "the daemon is up", func() bool { all = family(t, guest); return sleepers(all) > before })
 	return all
+}
+
+// sleepers counts those of a family that have become what they are to be.
+func sleepers(all map[int]string) (n int) {
+	for _, pid := range alive(all) {
+		if comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); string(comm) == "sleep\n" {
+			n++
+		}
+	}
+	return n
 }
 
 // TestBareEnds: nothing outlives a sandbox, its deadlines, or its owner.
@@ -65,8 +77,12 @@ func bareDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := family(t, guestOf(t, e.sandbox))
-	living := len(alive(before))      // one that only is to be reaped may be among them
+	var before map[int]string
+	eventually(t, "the guest and the other command are there, and nothing else", func() bool {
+		before = family(t, guestOf(t, e.sandbox))
+		return sleepers(before) == 1 && len(alive(before)) == 2
+	})
+	living := len(alive(before))
 	time.Sleep(50 * time.Millisecond) // a clock tick or more: they are told apart by their start
 	res, err := e.sandbox.Run(t.Context(), kavach.Cmd{
 		Args: []string{"/bin/sh", "-c", "(setsid sleep 1000 &) ; trap '' TERM; sleep 1000"}, Timeout: 300 * time.Millisecond,

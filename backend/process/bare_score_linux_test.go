@@ -97,6 +97,17 @@ func TestBareIsChosenByThePolicyOnly(t *testing.T) {
 	}
 }
 
+// TestBareTerminal: there is none, as the host's would be all there is.
+func TestBareTerminal(t *testing.T) {
+	if !refused(t) {
+		return
+	}
+	_, err := newBare(t).sandbox.Run(t.Context(), kavach.Cmd{Args: []string{"/bin/true"}, Terminal: &backend.WindowSize{Rows: 24, Cols: 80}})
+	if !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a terminal: %v", err)
+	}
+}
+
 // TestBareEveryLandlock: the tier on each Landlock that it takes.
 func TestBareEveryLandlock(t *testing.T) {
 	if !refused(t) {

@@ -31,6 +31,9 @@ type Process struct {
 // Exec starts a command and returns when it is executed.
 func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
 	defer runtime.KeepAlive(cmd)
+	if j.cfg.Bare != nil && cmd.Terminal != nil {
+		return nil, fmt.Errorf("without namespaces a sandbox has no terminals of its own; leave out --tty: %w", errors.ErrUnsupported)
+	}
 	stdio := [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr}
 	var fds []int
 	for _, f := range stdio {
