@@ -68,15 +68,35 @@ const (
 // Compile returns the filter for the guest and its commands. Profile is
 // "default" or "strict"; "" is strict, as in a policy.
 func Compile(profile string, o Options) ([]Instruction, error) {
-	refused := uint32(retErrno | errEPERM)
-	if o.Notify {
-		refused = retUserNotif
+	m, err := machineOf(o.Arch)
+	if err != nil {
+		return nil, err
 	}
+	l, err := named(profile, m)
+	if err != nil {
+		return nil, err
+	}
+	if o.Notify {
+		l = l.translate(notify)
+	}
+	return compile(l, m)
+}
+
+// named is a profile of the tables.
+func named(profile string, m machine) (list, error) {
 	switch profile {
 	case profileDefault:
-		return compile(inDefault, o.Arch, refused)
+		return listOf(inDefault, m), nil
 	case profileStrict, "":
-		return compile(inStrict, o.Arch, refused)
+		return listOf(inStrict, m), nil
 	}
-	return nil, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
+	return list{}, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
+}
+
+// notify asks the listener in the place of EPERM.
+func notify(answer uint32) uint32 {
+	if answer == retErrno|errEPERM {
+		return retUserNotif
+	}
+	return answer
 }
