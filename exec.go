@@ -76,6 +76,10 @@ type Result struct {
 	// Denials are the refusals that Kavach saw.
 	Denials []backend.Denial
 
+	// Needed are the system calls that were let pass and logged, where the
+	// policy says seccomp.mode "log".
+	Needed []backend.Need
+
 	Usage Usage
 }
 
@@ -194,6 +198,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
+		Needed:    exit.Needed,
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
 	err = errors.Join(err, detachErr, out.err, ctx.Err())

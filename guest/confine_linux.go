@@ -133,9 +133,13 @@ func (g *guest) confineAll(c *Confine) error {
 		}
 	}
 	listener := -1
+	var err error
 	if len(c.Filter) > 0 {
-		var err error
-		if listener, err = installFilter(c.Filter); err != nil {
+		flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
+		if len(c.CommandFilter) == 0 {
+			flags |= withListener
+		}
+		if listener, err = installFilter(c.Filter, flags); err != nil {
 			return fail("seccomp", "install", err)
 		}
 	}
@@ -144,29 +148,51 @@ func (g *guest) confineAll(c *Confine) error {
 			return fail("capabilities", "drop", err)
 		}
 	}
+	if len(c.CommandFilter) > 0 {
+		if listener, err = g.confineCommands(c.CommandFilter); err != nil {
+			return fail("seccomp", "install for commands", err)
+		}
+	}
 	if listener >= 0 {
-		go g.notify(listener) // now, as each thread is one more to wake for capset
+		go g.notify(listener, c) // now, as each thread is one more to wake for capset
 	}
 	return fail("signals", "default", resetSignals())
 }
 
-// installFilter puts the filter on all threads, and returns the descriptor on
-// which the kernel tells what it refused. WAIT_KILLABLE_RECV (Linux 5.19): a
-// signal does not make a refused call be tried, and counted, again.
-func installFilter(filter []byte) (int, error) {
-	if len(filter)%8 != 0 {
+// confineCommands puts a filter on the launcher alone. It comes last: what it
+// refuses may be something that the guest still had to do.
+func (g *guest) confineCommands(filter []byte) (listener int, err error) {
+	done := make(chan struct{})
+	g.launches <- func() {
+		defer close(done)
+		listener, err = installFilter(filter, withListener)
+	}
+	<-done
+	return listener, err
+}
+
+// withListener asks for a descriptor on which the kernel tells what the filter
+// does not decide itself. WAIT_KILLABLE_RECV (Linux 5.19): a signal does not make
+// such a call be tried, and counted, again.
+const withListener = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+
+// installFilter puts a filter on the calling thread, or on all, as flags say. It
+// returns the listener, or -1 where flags ask for none.
+func installFilter(filter []byte, flags uintptr) (listener int, err error) {
+	if len(filter)%sockFilterSize != 0 {
 		return -1, unix.EINVAL
 	}
 	prog := &unix.SockFprog{
-		Len:    uint16(len(filter) / 8),
+		Len:    uint16(len(filter) / sockFilterSize),
 		Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0])),
 	}
-	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	fd, _, err := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	fd, _, errno := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
 	runtime.KeepAlive(filter)
-	if err != 0 {
-		return -1, err
+	if errno != 0 {
+		return -1, errno
+	}
+	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+		return -1, nil
 	}
 	return int(fd), nil
 }

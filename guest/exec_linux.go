@@ -21,6 +21,8 @@ type guest struct {
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
 	byID  map[uint32]*command
 	byPID map[int]*command
+
+	sessions map[int]*command // see maker; nil: nobody's
 }
 
 // command is one that runs.
@@ -28,7 +30,7 @@ type command struct {
 	id      uint32
 	pid     int // also its session and its process group
 	started uint64
-	denials map[int64]uint32
+	denials map[int64]DeniedCall // by number
 
 	// Until its execve has succeeded or failed, its end is only kept here.
 	launching bool
@@ -43,6 +45,7 @@ func newGuest(conn *Conn) *guest {
 	return &guest{
 		conn: conn, forked: make(chan struct{}, 1),
 		byID: make(map[uint32]*command), byPID: make(map[int]*command),
+		sessions: make(map[int]*command),
 	}
 }
 
@@ -124,7 +127,8 @@ func (g *guest) forkHere(c *childSpec, id uint32) error {
 		return errno
 	}
 	started, _ := StartTime(pid) // not reaped yet, so it is there
-	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), launching: true}
+	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]DeniedCall), launching: true}
+	clear(g.sessions)
 	g.byPID[pid], g.byID[id] = cmd, cmd
 	g.wakeReaper()
 	return nil
@@ -159,8 +163,9 @@ func (g *guest) launched(id uint32, executed bool) {
 // report tells the host of the end of a command. g.mu is held.
 func (g *guest) report(cmd *command) {
 	delete(g.byID, cmd.id)
-	for nr, count := range cmd.denials {
-		cmd.exited.Denials = append(cmd.exited.Denials, DeniedCall{Number: nr, Count: count})
+	clear(g.sessions)
+	for _, call := range cmd.denials {
+		cmd.exited.Denials = append(cmd.exited.Denials, call)
 	}
 	_ = g.conn.Send(cmd.exited) // a host that is gone needs no answer
 }
@@ -199,13 +204,13 @@ func lookup(name string, env []string, dir string) (string, error) {
 // probe forks a probe, as a command is forked, and waits until the host is done
 // with it. It is in the guest's memory meanwhile, as a command is until its
 // execve, so nothing but it and what answers for the filter runs until then.
-func (g *guest) probe(fds [2]int) error {
+func (g *guest) probe(fds [2]int, forks bool) error {
 	hostFile := make([]byte, 4096)
 	n, err := unix.Read(fds[0], hostFile)
 	if err != nil {
 		return fail("probe", "name of the host's file", err)
 	}
-	p, err := newProbeSpec(string(hostFile[:n]))
+	p, err := newProbeSpec(string(hostFile[:n]), forks)
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}

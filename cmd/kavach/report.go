@@ -8,6 +8,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
 
@@ -20,6 +21,7 @@ type outcome struct {
 	OOMKilled bool             `json:"oom_killed"`
 	Truncated bool             `json:"truncated"`
 	Denials   []backend.Denial `json:"denials"`
+	Needed    *needed          `json:"needed,omitempty"` // nil: nothing was logged
 	Usage     usage            `json:"usage"`
 }
 
@@ -30,7 +32,16 @@ type usage struct {
 	PIDsPeak   int   `json:"pids_peak"`
 }
 
-func newOutcome(res *kavach.Result, code int) outcome {
+// needed is what a log of system calls has found.
+type needed struct {
+	Calls []backend.Need `json:"calls"`
+
+	// Profile is the strictest of Kavach's profiles that would have refused
+	// nothing; empty: neither would have.
+	Profile string `json:"profile"`
+}
+
+func newOutcome(res *kavach.Result, code int, p *policy.Policy) outcome {
 	o := outcome{
 		ExitCode: code,
 		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
@@ -45,6 +56,9 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	}
 	if o.Denials == nil {
 		o.Denials = []backend.Denial{}
+	}
+	if p.Seccomp.Mode == policy.SeccompLog {
+		o.Needed = &needed{Calls: append([]backend.Need{}, res.Needed...), Profile: enough(res.Needed)}
 	}
 	return o
 }
@@ -69,7 +83,8 @@ type report struct {
 }
 
 func newReport(sb *kavach.Sandbox, res *kavach.Result, code int) report {
-	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Score: sb.Score()}
+	p := sb.Policy()
+	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code, &p), Score: sb.Score()}
 	r.Stdout, r.StdoutBase64, r.StdoutBinary = asText(res.Stdout)
 	r.Stderr, r.StderrBase64, r.StderrBinary = asText(res.Stderr)
 	return r

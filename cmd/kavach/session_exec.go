@@ -116,7 +116,8 @@ func (s *session) await(number int, e *sessionExec, outputs ...*execOutput) {
 	case errors.Is(err, backend.ErrDestroyed):
 		res.Signal = syscall.SIGKILL // which is how a sandbox ends what is in it
 	}
-	event.outcome = newOutcome(res, codeOf(res))
+	p := s.sandbox.Policy()
+	event.outcome = newOutcome(res, codeOf(res), &p)
 	if err != nil {
 		event.Error = asSessionError(err).Message
 	}

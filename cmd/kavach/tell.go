@@ -27,6 +27,9 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 	if j.verbose || (codeOf(res) != 0 && !j.json) {
 		tellDenials(w, out, res.Denials)
 	}
+	if sb.Policy().Seccomp.Mode == policy.SeccompLog && !j.json {
+		tellNeeded(w, out, res)
+	}
 }
 
 func tellDenials(w io.Writer, out paint, denials []backend.Denial) {
@@ -73,7 +76,7 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 		line("limit", hit)
 	}
 	line("usage", usageText(res.Usage))
-	for _, note := range j.notes {
+	for _, note := range append(j.notes, sb.Notes()...) {
 		line("note", note)
 	}
 }

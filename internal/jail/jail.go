@@ -14,6 +14,7 @@ package jail
 import (
 	"time"
 
+	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -45,8 +46,14 @@ type Config struct {
 	// it refuses TCP as well.
 	Landlock bool
 
-	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
-	Filter []byte
+	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly
+	// and Judges are what guest.Confine says. Empty: none.
+	Filter, CommandFilter []byte
+	LogOnly               bool
+	Judges                [][]byte
+
+	// FilterKills says that a filter may end the process that makes a call.
+	FilterKills bool
 
 	// Limits, each Unlimited (-1) or more than zero.
 	Memory, PIDs int64
@@ -71,5 +78,5 @@ type Exit struct {
 	Status  uint32 // as wait4(2) tells it
 	CPU     time.Duration
 	MaxRSS  int64
-	Denials map[int64]int // system call number → how often it was refused
+	Denials map[int64]guest.DeniedCall // by number
 }

@@ -43,7 +43,7 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
 		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
 		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.FilterKills,
 	}
 	if j.group != nil {
 		tasks, err := j.group.Tasks()
@@ -112,7 +112,8 @@ func (j *Jail) confine() guest.Confine {
 		c.LandlockRule = landlockRules(&j.cfg)
 	}
 	if j.cfg.with(policy.SeccompOn) {
-		c.Filter = j.cfg.Filter
+		c.Filter, c.CommandFilter = j.cfg.Filter, j.cfg.CommandFilter
+		c.LogOnly, c.Judges = j.cfg.LogOnly, j.cfg.Judges
 	}
 	return c
 }

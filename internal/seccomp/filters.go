@@ -1,0 +1,223 @@
+package seccomp
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Config says what filters are wanted.
+type Config struct {
+	// Arch is as in Options.
+	Arch string
+
+	// Profile is "default", "strict", "" (strict), or "off": Files decide alone.
+	Profile string
+
+	// Files hold beside Profile. At most maxFiles.
+	Files []*File
+
+	// Log lets pass, and reports, what would be refused.
+	Log bool
+}
+
+// maxFiles leaves each judge a bit.
+const maxFiles = 16
+
+// Filters are the programs for one sandbox, as [Marshal] writes them.
+type Filters struct {
+	// Guest is for every thread of the guest. Nil: none.
+	Guest []byte
+
+	// Command is for commands alone, beside Guest. Nil: Guest is theirs, and asks
+	// the listener. Where it is there, it is the one that asks, and Guest answers
+	// SECCOMP_RET_TRACE, which for the guest, that nobody traces, is ENOSYS, and
+	// which any answer of Command but LOG and ALLOW precedes.
+	Command []byte
+
+	// Judges say, where Log is set, what each profile would have answered to a
+	// call that the listener is told of.
+	Judges []Judge
+
+	// Kills says that a call may end the process that makes it.
+	Kills bool
+
+	// AllowList says that what is not listed is refused.
+	AllowList bool
+
+	machine machine
+	sources []source
+}
+
+// Judge is a profile that a call can be held against.
+type Judge struct {
+	Name    string // "strict", "default", or of a file
+	Program []byte
+}
+
+// source is one of the lists that a filter is made of.
+type source struct {
+	rule string // as a denial names it
+	list list
+}
+
+// off is policy.Off.
+const off = "off"
+
+// New makes the filters for a sandbox. With "off", no files and no log there
+// are none: the zero Filters.
+func New(c Config) (*Filters, error) {
+	m, err := machineOf(c.Arch)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.Files) > maxFiles {
+		return nil, fmt.Errorf("compile seccomp filter: %d files, and at most %d can be held side by side", len(c.Files), maxFiles)
+	}
+	f := &Filters{machine: m}
+	if c.Profile == off && len(c.Files) == 0 && !c.Log {
+		return f, nil
+	}
+	if err := f.gather(c); err != nil {
+		return nil, err
+	}
+	if c.Log {
+		return f, f.logging(c)
+	}
+	return f, f.enforcing(c)
+}
+
+// gather finds the lists of a policy: its profile, or what must hold without
+// one, and its files.
+func (f *Filters) gather(c Config) error {
+	if c.Profile == off {
+		f.sources = []source{{"seccomp.guard", guardList(f.machine, retErrno|errENOSYS)}}
+	} else {
+		l, err := named(c.Profile, f.machine)
+		if err != nil {
+			return err
+		}
+		name := c.Profile
+		if name == "" {
+			name = profileStrict
+		}
+		f.sources, f.AllowList = []source{{"seccomp." + name, l}}, true
+	}
+	for _, file := range c.Files {
+		f.sources = append(f.sources, source{"seccomp " + file.Name, file.list})
+		f.AllowList = f.AllowList || !file.opens
+		f.Kills = f.Kills || file.kills
+	}
+	return nil
+}
+
+func (f *Filters) combined() (list, error) {
+	var lists []list
+	for _, s := range f.sources {
+		lists = append(lists, s.list)
+	}
+	return combine(f.machine, lists...)
+}
+
+// enforcing makes the filters of a policy that is enforced.
+func (f *Filters) enforcing(c Config) error {
+	all, err := f.combined()
+	if err != nil {
+		return err
+	}
+	if len(c.Files) == 0 {
+		f.Guest, err = f.program(all.translate(notify))
+		return err
+	}
+	if err := f.mustStart(all); err != nil {
+		return err
+	}
+	var errs [2]error
+	f.Guest, errs[0] = f.program(f.mayInstall(f.sources[0].list.translate(traceEPERM)))
+	f.Command, errs[1] = f.program(all.translate(notify))
+	return errors.Join(errs[:]...)
+}
+
+// mayInstall lets the guest install one more filter. Commands have that one, and
+// what it says of seccomp(2).
+func (f *Filters) mayInstall(l list) list {
+	l.calls = slices.Clone(l.calls)
+	for i, c := range f.machine.calls {
+		if c.name == "seccomp" {
+			l.calls[i] = &decision{otherwise: retAllow}
+		}
+	}
+	return l
+}
+
+func (f *Filters) program(l list) ([]byte, error) {
+	p, err := compile(l, f.machine)
+	if err != nil {
+		return nil, err
+	}
+	return Marshal(p), nil
+}
+
+func traceEPERM(answer uint32) uint32 {
+	if answer == retErrno|errEPERM {
+		return retTrace
+	}
+	return answer
+}
+
+// logging makes the filters of a policy that only logs: whatever strict or the
+// policy would not let pass is told to the listener, which lets it pass; what
+// the guard refuses is refused.
+func (f *Filters) logging(c Config) error {
+	strict, fallback := listOf(inStrict, f.machine), listOf(inDefault, f.machine)
+	judged := []source{{profileStrict, strict}, {profileDefault, fallback}}
+	for _, file := range c.Files {
+		judged = append(judged, source{file.Name, file.list})
+	}
+	told := strict
+	for _, j := range judged {
+		p, err := f.program(j.list)
+		if err != nil {
+			return err
+		}
+		f.Judges = append(f.Judges, Judge{j.rule, p})
+		if told, err = combine(f.machine, told, j.list); err != nil {
+			return err
+		}
+	}
+	told = told.translate(func(answer uint32) uint32 {
+		if passes(answer) {
+			return retAllow
+		}
+		return retUserNotif
+	})
+	guard := guardList(f.machine, retAllow)
+	f.AllowList, f.Kills = false, false
+	f.sources = []source{{"seccomp.guard", guard}}
+	both, err := combine(f.machine, guard, told)
+	if err != nil {
+		return err
+	}
+	var errs [2]error
+	f.Guest, errs[0] = f.program(guard.translate(traceEPERM))
+	f.Command, errs[1] = f.program(both)
+	return errors.Join(errs[:]...)
+}
+
+// RefusedBy names what refuses a call with EPERM, whatever its arguments or for
+// some: "seccomp.strict", "seccomp /etc/profile.json".
+func (f *Filters) RefusedBy(call string) string {
+	i := slices.IndexFunc(f.machine.calls, func(c syscall) bool { return c.name == call })
+	var by []string
+	for _, s := range f.sources {
+		if i >= 0 && s.list.calls[i].gives(retErrno|errEPERM) {
+			by = append(by, s.rule)
+		}
+	}
+	return strings.Join(by, ", ")
+}
+
+func (d *decision) gives(answer uint32) bool {
+	return d.otherwise == answer || slices.ContainsFunc(d.clauses, func(c clause) bool { return c.answer == answer })
+}

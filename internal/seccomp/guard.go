@@ -1,0 +1,128 @@
+package seccomp
+
+import (
+	"fmt"
+	"strings"
+)
+
+// guard is what must be refused where no profile of ours does it, because
+// another layer relies on it. The profiles refuse all of it (a test holds this).
+var guard = [...]struct {
+	why   string
+	calls string
+	when  rule // what passes; nil: nothing
+}{
+	{"RLIMIT_CORE stays 1, or the host's core_pattern is run as root (core(5))", "prlimit64", prlimitNoCore},
+	{"RLIMIT_CORE stays 1", "setrlimit", setrlimitOwn},
+	{"no input into a terminal that the caller may read", "ioctl", ioctlNoInjection},
+	{"the session keyring is the caller's own, and no namespace keeps it apart (keyrings(7))", "add_key request_key keyctl", nil},
+	{"families that no network namespace keeps apart", "socket", socketOfNamespace},
+}
+
+// prlimitNoCore lets any limit be read, and any but that of cores be set.
+var prlimitNoCore = rule{
+	{{arg: 2, mask: whole, values: []uint64{0}}},
+	{{arg: 1, mask: low, not: true, values: []uint64{rlimitCore}}},
+}
+
+// Families of sockets that lead out of a network namespace (af_vsock.c before
+// Linux 7.0, af_qipcrtr.c): to the hypervisor, and to the modem.
+const (
+	afVsock   = 40
+	afQipcrtr = 42
+)
+
+var socketOfNamespace = rule{{{arg: 0, mask: low, not: true, values: []uint64{afVsock, afQipcrtr}}}}
+
+// guardList lets pass whatever is not in guard.
+func guardList(m machine, unknown uint32) list {
+	decided := make(map[string]*decision)
+	for _, g := range guard {
+		d := &decision{otherwise: retErrno | errEPERM}
+		for _, a := range g.when {
+			d.clauses = append(d.clauses, clause{a, retAllow})
+		}
+		for name := range strings.FieldsSeq(g.calls) {
+			decided[name] = d
+		}
+	}
+	allow := &decision{otherwise: retAllow}
+	l := list{make([]*decision, len(m.calls)), unknown}
+	for i, c := range m.calls {
+		if l.calls[i] = decided[c.name]; l.calls[i] == nil {
+			l.calls[i] = allow
+		}
+	}
+	return l
+}
+
+// somewhere stands for an address in the arguments of a call.
+const somewhere = 0x7f00_0000_1000
+
+// startCalls are what is called under a command's filter before the command
+// itself runs: by the thread that forks it, with the Go runtime that is on it,
+// and by the child up to its execve, or by the probe. A filter that refused one
+// would stop every command, or the guest.
+var startCalls = [...]struct {
+	call string
+	args [6]uint64
+}{
+	{"clone", [6]uint64{0x4000 | 0x100 | 17}}, // CLONE_VFORK|CLONE_VM|SIGCHLD
+	{"clone", [6]uint64{17}},
+	{"futex", [6]uint64{somewhere, 128}},    // FUTEX_WAIT_PRIVATE
+	{"futex", [6]uint64{somewhere, 129, 1}}, // FUTEX_WAKE_PRIVATE
+	{"nanosleep", [6]uint64{somewhere}},
+	{"sched_yield", [6]uint64{}},
+	{"rt_sigprocmask", [6]uint64{2, somewhere, 0, 8}},
+	{"rt_sigaction", [6]uint64{15, somewhere, 0, 8}},
+	{"rt_sigreturn", [6]uint64{}},
+	{"sigaltstack", [6]uint64{somewhere}},
+	{"tgkill", [6]uint64{1, 1, 23}}, // SIGURG: the Go runtime preempts with it
+	{"getpid", [6]uint64{}},
+	{"gettid", [6]uint64{}},
+	{"mmap", [6]uint64{0, 1 << 16, 3, 0x22, 0xffff_ffff, 0}},
+	{"munmap", [6]uint64{somewhere, 1 << 16}},
+	{"madvise", [6]uint64{somewhere, 1 << 16, 4}},
+	{"fstat", [6]uint64{5, somewhere}},
+	{"openat", [6]uint64{0xffff_ff9c, somewhere, 0x80000}},
+	{"prctl", [6]uint64{4, 1}}, // PR_SET_DUMPABLE, by the probe
+
+	{"setsid", [6]uint64{}},
+	{"dup3", [6]uint64{9, 0, 0}},
+	{"close_range", [6]uint64{4, low, 0}},
+	{"prlimit64", [6]uint64{0, 7, somewhere}}, // RLIMIT_NOFILE
+	{"openat2", [6]uint64{0xffff_ff9c, somewhere, somewhere, 24}},
+	{"fchdir", [6]uint64{4}},
+	{"close", [6]uint64{4}},
+	{"read", [6]uint64{0, somewhere, 1}},
+	{"write", [6]uint64{3, somewhere, 8}},
+	{"wait4", [6]uint64{1 << 10, somewhere}},
+	{"execve", [6]uint64{somewhere, somewhere, somewhere}},
+	{"exit_group", [6]uint64{0}},
+}
+
+// mustStart refuses filters under which no command would start.
+func (f *Filters) mustStart(all list) error {
+	var missing []string
+	for _, c := range startCalls {
+		for i, s := range f.machine.calls {
+			if s.name == c.call && !passes(all.calls[i].eval(c.args)) {
+				missing = append(missing, fmt.Sprintf("%s (by %s)", c.call, f.refuser(i, c.args)))
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return fmt.Errorf("seccomp profile: Kavach starts commands by system calls that are refused: %s; allow them with any arguments", strings.Join(missing, ", "))
+}
+
+// refuser names the first that does not let a call pass.
+func (f *Filters) refuser(call int, args [6]uint64) string {
+	for _, s := range f.sources {
+		if !passes(s.list.calls[call].eval(args)) {
+			return s.rule
+		}
+	}
+	return ""
+}
