@@ -2,10 +2,11 @@ package seccomp
 
 import "fmt"
 
-// compile writes the program of a list. Its order is: the architecture, a
-// search for the number, rules on arguments, answers.
-func compile(l list, m machine) ([]Instruction, error) {
-	b := &builder{answers: make(map[uint32]label)}
+// compile writes the program of a list, with what to makes of its answers; nil:
+// as they are. Its order is: the architecture, a search for the number, rules on
+// arguments, answers.
+func compile(l list, m machine, to func(uint32) uint32) ([]Instruction, error) {
+	b := &builder{answers: make(map[uint32]label), to: to}
 	kill := b.answer(retKillProcess)
 	b.search(b.spans(l, m.calls))
 	number := b.put(opLoad, offNumber)
@@ -34,7 +35,7 @@ const x32Bit = 0x4000_0000
 // numbers these include negative ones.
 func (b *builder) spans(l list, calls []syscall) []span {
 	absent, unknown := b.answer(retErrno|errENOSYS), b.answer(l.unknown)
-	made := make(map[*decision]label)
+	made := make(map[*ruling]label)
 	runs := []span{{0, unknown}}
 	add := func(nr uint32, to label) {
 		last := &runs[len(runs)-1]
@@ -51,11 +52,11 @@ func (b *builder) spans(l list, calls []syscall) []span {
 		if c.nr > next {
 			add(next, unknown)
 		}
-		d := l.calls[i]
-		to, ok := made[d]
+		r := l.calls[i]
+		to, ok := made[r]
 		if !ok {
-			to = b.decide(d)
-			made[d] = to
+			to = (&writer{b, r.parts, make(map[place]label)}).write(place{0, retAllow})
+			made[r] = to
 		}
 		add(c.nr, to)
 		next = c.nr + 1
@@ -79,6 +80,9 @@ func (b *builder) search(runs []span) label {
 
 // answer returns where the program ends so.
 func (b *builder) answer(k uint32) label {
+	if b.to != nil {
+		k = b.to(k)
+	}
 	at, ok := b.answers[k]
 	if !ok {
 		at = b.put(opRet, k)
@@ -87,17 +91,42 @@ func (b *builder) answer(k uint32) label {
 	return at
 }
 
-func (b *builder) decide(d *decision) label {
-	otherwise := b.answer(d.otherwise)
-	for i := len(d.clauses) - 1; i >= 0; i-- {
-		c := d.clauses[i]
-		then := b.answer(c.answer)
-		for j := len(c.when) - 1; j >= 0; j-- {
-			then = b.test(c.when[j], then, otherwise)
-		}
-		otherwise = then
+// writer writes one ruling. Where two ways lead to the same place, what comes
+// from there on is written once.
+type writer struct {
+	*builder
+	parts   []*decision
+	written map[place]label
+}
+
+// place is where a ruling is when the parts before next have come to answer.
+type place struct {
+	next   int
+	answer uint32
+}
+
+func (w *writer) write(at place) label {
+	if at.next == len(w.parts) {
+		return w.answer(at.answer)
 	}
-	return otherwise
+	if to, ok := w.written[at]; ok {
+		return to
+	}
+	d := w.parts[at.next]
+	after := func(answer uint32) label {
+		return w.write(place{at.next + 1, stricter(at.answer, answer)})
+	}
+	to := after(d.otherwise)
+	for i := len(d.clauses) - 1; i >= 0 && len(w.reversed) <= maxInstructions; i-- {
+		c := d.clauses[i]
+		then := after(c.answer)
+		for j := len(c.when) - 1; j >= 0 && then != to; j-- {
+			then = w.test(c.when[j], then, to)
+		}
+		to = then
+	}
+	w.written[at] = to
+	return to
 }
 
 // test writes one comparison a value. The upper half of the argument is read

@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -18,10 +17,14 @@ type clause struct {
 	answer uint32
 }
 
-// list is a profile as the compiler sees it: a decision for each call that the
-// machine has, in its order.
+// ruling is what a call is answered by decisions that hold side by side: the
+// strictest of their answers.
+type ruling struct{ parts []*decision }
+
+// list is a profile as the compiler sees it, or several that hold side by side:
+// a ruling for each call that the machine has, in its order.
 type list struct {
-	calls []*decision
+	calls []*ruling
 
 	// unknown answers numbers that the tables do not know, but for those of x32.
 	unknown uint32
@@ -42,7 +45,15 @@ func stricter(a, b uint32) uint32 {
 // passes reports whether an answer lets a call through.
 func passes(answer uint32) bool { return answer == retAllow || answer == retLog }
 
-// eval is what a decision comes to for these arguments.
+// eval is what a ruling comes to for these arguments.
+func (r *ruling) eval(args [6]uint64) uint32 {
+	answer := uint32(retAllow)
+	for _, d := range r.parts {
+		answer = stricter(answer, d.eval(args))
+	}
+	return answer
+}
+
 func (d *decision) eval(args [6]uint64) uint32 {
 	for _, c := range d.clauses {
 		if c.when.holds(args) {
@@ -71,94 +82,91 @@ func (d *decision) simplify() {
 	}
 }
 
-// both is the decision of two filters that are asked one after the other.
-func both(a, b *decision) (*decision, error) {
-	if len(a.clauses) > 0 && len(b.clauses) >= maxInstructions/len(a.clauses) {
-		return nil, fmt.Errorf("%d and %d rules on the arguments of one call are more than the kernel takes", len(a.clauses), len(b.clauses))
-	}
-	out := &decision{otherwise: stricter(a.otherwise, b.otherwise)}
-	for _, x := range append(slices.Clone(a.clauses), clause{nil, a.otherwise}) {
-		for _, y := range append(slices.Clone(b.clauses), clause{nil, b.otherwise}) {
-			out.clauses = append(out.clauses, clause{slices.Concat(x.when, y.when), stricter(x.answer, y.answer)})
-		}
-	}
-	out.clauses = out.clauses[:len(out.clauses)-1] // the last is otherwise
-	out.simplify()
-	return out, nil
-}
-
 // combine is what lists of one machine that hold side by side answer together.
-func combine(m machine, lists ...list) (list, error) {
+func combine(lists ...list) list {
 	out := lists[0]
 	for _, next := range lists[1:] {
-		type pair struct{ a, b *decision }
-		made := make(map[pair]*decision)
-		calls := make([]*decision, len(m.calls))
+		type pair struct{ a, b *ruling }
+		made := make(map[pair]*ruling)
+		calls := make([]*ruling, len(out.calls))
 		for i := range calls {
 			p := pair{out.calls[i], next.calls[i]}
 			if made[p] == nil {
-				d, err := both(p.a, p.b)
-				if err != nil {
-					return list{}, fmt.Errorf("compile seccomp filter: %s: %w", m.calls[i].name, err)
-				}
-				made[p] = d
+				made[p] = &ruling{slices.Concat(p.a.parts, p.b.parts)}
 			}
 			calls[i] = made[p]
 		}
 		out = list{calls, stricter(out.unknown, next.unknown)}
 	}
-	return out, nil
+	return out
 }
 
-// translate answers otherwise: what to makes of each answer.
+// translate puts other answers into the decisions of a list. To must keep their
+// order, or what is combined answers something else.
 func (l list) translate(to func(uint32) uint32) list {
-	made := make(map[*decision]*decision)
-	out := list{make([]*decision, len(l.calls)), to(l.unknown)}
+	made := make(map[*ruling]*ruling)
+	out := list{make([]*ruling, len(l.calls)), to(l.unknown)}
 	for i, from := range l.calls {
-		d := made[from]
-		if d == nil {
-			d = &decision{otherwise: to(from.otherwise)}
-			for _, c := range from.clauses {
-				d.clauses = append(d.clauses, clause{c.when, to(c.answer)})
+		r := made[from]
+		if r == nil {
+			r = new(ruling)
+			for _, part := range from.parts {
+				d := &decision{otherwise: to(part.otherwise)}
+				for _, c := range part.clauses {
+					d.clauses = append(d.clauses, clause{c.when, to(c.answer)})
+				}
+				d.simplify()
+				r.parts = append(r.parts, d)
 			}
-			d.simplify()
-			made[from] = d
+			made[from] = r
 		}
-		out.calls[i] = d
+		out.calls[i] = r
 	}
 	return out
 }
 
+// always is the ruling that is the same whatever the arguments.
+func always(answer uint32) *ruling { return &ruling{[]*decision{{otherwise: answer}}} }
+
 // listOf is a list of the tables.
 func listOf(in profiles, m machine) list {
-	refusal := &decision{otherwise: retErrno | errEPERM}
-	absent := &decision{otherwise: retErrno | errENOSYS}
-	allow := &decision{otherwise: retAllow}
-	decided := make(map[string]*decision, len(syscallsAMD64))
+	refusal, absent, allow := always(retErrno|errEPERM), always(retErrno|errENOSYS), always(retAllow)
+	decided := make(map[string]*ruling, len(syscallsAMD64))
 	for _, table := range [...][]group{allowed[:], refused[:]} {
 		for i := range table {
 			g := &table[i]
-			d := allow
+			r := allow
 			switch {
 			case g.absent:
-				d = absent
+				r = absent
 			case g.in&in == 0:
 				continue
 			case g.when != nil:
-				d = &decision{otherwise: refusal.otherwise}
-				for _, a := range g.when {
-					d.clauses = append(d.clauses, clause{a, retAllow})
-				}
+				r = allowIf(g.when)
 			}
 			for name := range strings.FieldsSeq(g.calls) {
-				decided[name] = d
+				decided[name] = r
 			}
 		}
 	}
-	l := list{make([]*decision, len(m.calls)), retErrno | errENOSYS}
+	return fill(m, decided, refusal, retErrno|errENOSYS)
+}
+
+// allowIf refuses what a rule does not hold for.
+func allowIf(when rule) *ruling {
+	d := &decision{otherwise: retErrno | errEPERM}
+	for _, a := range when {
+		d.clauses = append(d.clauses, clause{a, retAllow})
+	}
+	return &ruling{[]*decision{d}}
+}
+
+// fill makes a list of rulings by name.
+func fill(m machine, decided map[string]*ruling, otherwise *ruling, unknown uint32) list {
+	l := list{make([]*ruling, len(m.calls)), unknown}
 	for i, c := range m.calls {
 		if l.calls[i] = decided[c.name]; l.calls[i] == nil {
-			l.calls[i] = refusal
+			l.calls[i] = otherwise
 		}
 	}
 	return l

@@ -251,15 +251,14 @@ func (r *fileReader) resolve() *File {
 			}
 		}
 	}
-	f.list = list{make([]*decision, len(r.machine.calls)), retErrno | errENOSYS}
-	unlisted := &decision{otherwise: r.answers}
-	for i, c := range r.machine.calls {
-		f.list.calls[i] = unlisted
+	decided := make(map[string]*ruling)
+	for _, c := range r.machine.calls {
 		if own, ok := clauses[c.name]; ok {
-			f.list.calls[i] = decide(own, r.answers)
+			decided[c.name] = &ruling{[]*decision{decide(own, r.answers)}}
 			delete(clauses, c.name)
 		}
 	}
+	f.list = fill(r.machine, decided, always(r.answers), retErrno|errENOSYS)
 	f.Notes = r.notes
 	if len(clauses) > 0 {
 		var names []string

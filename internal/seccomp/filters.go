@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,47 +111,32 @@ func (f *Filters) gather(c Config) error {
 	return nil
 }
 
-func (f *Filters) combined() (list, error) {
+func (f *Filters) combined() list {
 	var lists []list
 	for _, s := range f.sources {
 		lists = append(lists, s.list)
 	}
-	return combine(f.machine, lists...)
+	return combine(lists...)
 }
 
 // enforcing makes the filters of a policy that is enforced.
-func (f *Filters) enforcing(c Config) error {
-	all, err := f.combined()
-	if err != nil {
-		return err
-	}
+func (f *Filters) enforcing(c Config) (err error) {
 	if len(c.Files) == 0 {
-		f.Guest, err = f.program(all.translate(notify))
+		f.Guest, err = f.program(f.combined(), notify)
 		return err
 	}
-	if err := f.mustStart(all); err != nil {
+	if err := f.mustStart(c.Files); err != nil {
 		return err
 	}
-	var errs [2]error
-	f.Guest, errs[0] = f.program(f.mayInstall(f.sources[0].list.translate(traceEPERM)))
-	f.Command, errs[1] = f.program(all.translate(notify))
-	return errors.Join(errs[:]...)
-}
-
-// mayInstall lets the guest install one more filter. Commands have that one, and
-// what it says of seccomp(2).
-func (f *Filters) mayInstall(l list) list {
-	l.calls = slices.Clone(l.calls)
-	for i, c := range f.machine.calls {
-		if c.name == "seccomp" {
-			l.calls[i] = &decision{otherwise: retAllow}
-		}
+	if f.Guest, err = f.program(f.mayInstall(f.sources[0].list), traceEPERM); err != nil {
+		return err
 	}
-	return l
+	f.Command, err = f.program(f.combined(), notify)
+	return err
 }
 
-func (f *Filters) program(l list) ([]byte, error) {
-	p, err := compile(l, f.machine)
+func (f *Filters) program(l list, to func(uint32) uint32) ([]byte, error) {
+	p, err := compile(l, f.machine, to)
 	if err != nil {
 		return nil, err
 	}
@@ -166,43 +150,47 @@ func traceEPERM(answer uint32) uint32 {
 	return answer
 }
 
-// logging makes the filters of a policy that only logs: whatever strict or the
-// policy would not let pass is told to the listener, which lets it pass; what
+// mayInstall lets the guest install one more filter. Commands have that one, and
+// what it says of seccomp(2).
+func (f *Filters) mayInstall(l list) list {
+	l.calls = slices.Clone(l.calls)
+	for i, c := range f.machine.calls {
+		if c.name == "seccomp" {
+			l.calls[i] = always(retAllow)
+		}
+	}
+	return l
+}
+
+// logging makes the filters of a policy that only logs: whatever strict, default
+// or a file would not let pass is told to the listener, which lets it pass; what
 // the guard refuses is refused.
-func (f *Filters) logging(c Config) error {
-	strict, fallback := listOf(inStrict, f.machine), listOf(inDefault, f.machine)
-	judged := []source{{profileStrict, strict}, {profileDefault, fallback}}
+func (f *Filters) logging(c Config) (err error) {
+	judged := []source{{profileStrict, listOf(inStrict, f.machine)}, {profileDefault, listOf(inDefault, f.machine)}}
 	for _, file := range c.Files {
 		judged = append(judged, source{file.Name, file.list})
 	}
-	told := strict
+	guard := guardList(f.machine, retAllow)
+	told := guard
 	for _, j := range judged {
-		p, err := f.program(j.list)
+		p, err := f.program(j.list, nil)
 		if err != nil {
 			return err
 		}
 		f.Judges = append(f.Judges, Judge{j.rule, p})
-		if told, err = combine(f.machine, told, j.list); err != nil {
-			return err
-		}
+		told = combine(told, j.list.translate(func(answer uint32) uint32 {
+			if passes(answer) {
+				return retAllow
+			}
+			return retUserNotif
+		}))
 	}
-	told = told.translate(func(answer uint32) uint32 {
-		if passes(answer) {
-			return retAllow
-		}
-		return retUserNotif
-	})
-	guard := guardList(f.machine, retAllow)
-	f.AllowList, f.Kills = false, false
-	f.sources = []source{{"seccomp.guard", guard}}
-	both, err := combine(f.machine, guard, told)
-	if err != nil {
+	f.AllowList, f.Kills, f.sources = false, false, nil
+	if f.Guest, err = f.program(f.mayInstall(guard), traceEPERM); err != nil {
 		return err
 	}
-	var errs [2]error
-	f.Guest, errs[0] = f.program(guard.translate(traceEPERM))
-	f.Command, errs[1] = f.program(both)
-	return errors.Join(errs[:]...)
+	f.Command, err = f.program(told, nil)
+	return err
 }
 
 // RefusedBy names what refuses a call with EPERM, whatever its arguments or for
@@ -218,6 +206,8 @@ func (f *Filters) RefusedBy(call string) string {
 	return strings.Join(by, ", ")
 }
 
-func (d *decision) gives(answer uint32) bool {
-	return d.otherwise == answer || slices.ContainsFunc(d.clauses, func(c clause) bool { return c.answer == answer })
+func (r *ruling) gives(answer uint32) bool {
+	return slices.ContainsFunc(r.parts, func(d *decision) bool {
+		return d.otherwise == answer || slices.ContainsFunc(d.clauses, func(c clause) bool { return c.answer == answer })
+	})
 }

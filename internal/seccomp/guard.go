@@ -1,7 +1,7 @@
 package seccomp
 
 import (
-	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,24 +36,14 @@ var socketOfNamespace = rule{{{arg: 0, mask: low, not: true, values: []uint64{af
 
 // guardList lets pass whatever is not in guard.
 func guardList(m machine, unknown uint32) list {
-	decided := make(map[string]*decision)
+	decided := make(map[string]*ruling)
 	for _, g := range guard {
-		d := &decision{otherwise: retErrno | errEPERM}
-		for _, a := range g.when {
-			d.clauses = append(d.clauses, clause{a, retAllow})
-		}
+		r := allowIf(g.when)
 		for name := range strings.FieldsSeq(g.calls) {
-			decided[name] = d
+			decided[name] = r
 		}
 	}
-	allow := &decision{otherwise: retAllow}
-	l := list{make([]*decision, len(m.calls)), unknown}
-	for i, c := range m.calls {
-		if l.calls[i] = decided[c.name]; l.calls[i] == nil {
-			l.calls[i] = allow
-		}
-	}
-	return l
+	return fill(m, decided, always(retAllow), unknown)
 }
 
 // somewhere stands for an address in the arguments of a call.
@@ -101,28 +91,23 @@ var startCalls = [...]struct {
 	{"exit_group", [6]uint64{0}},
 }
 
-// mustStart refuses filters under which no command would start.
-func (f *Filters) mustStart(all list) error {
-	var missing []string
-	for _, c := range startCalls {
-		for i, s := range f.machine.calls {
-			if s.name == c.call && !passes(all.calls[i].eval(c.args)) {
-				missing = append(missing, fmt.Sprintf("%s (by %s)", c.call, f.refuser(i, c.args)))
+// mustStart refuses files under which no command would start.
+func (f *Filters) mustStart(files []*File) error {
+	for _, file := range files {
+		var missing []string
+		for _, c := range startCalls {
+			for i, s := range f.machine.calls {
+				if s.name == c.call && !passes(file.list.calls[i].eval(c.args)) && !slices.Contains(missing, c.call) {
+					missing = append(missing, c.call)
+				}
+			}
+		}
+		if len(missing) > 0 {
+			return &FileError{
+				File: file.Name, Problem: "it refuses what Kavach starts commands with: " + strings.Join(missing, " "),
+				Fix: "allow these with any arguments",
 			}
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return fmt.Errorf("seccomp profile: Kavach starts commands by system calls that are refused: %s; allow them with any arguments", strings.Join(missing, ", "))
-}
-
-// refuser names the first that does not let a call pass.
-func (f *Filters) refuser(call int, args [6]uint64) string {
-	for _, s := range f.sources {
-		if !passes(s.list.calls[call].eval(args)) {
-			return s.rule
-		}
-	}
-	return ""
+	return nil
 }

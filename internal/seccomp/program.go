@@ -51,6 +51,7 @@ type label int
 type builder struct {
 	reversed []Instruction
 	answers  map[uint32]label
+	to       func(uint32) uint32 // nil: what a list answers is what the program does
 }
 
 func (b *builder) put(code uint16, k uint32) label {

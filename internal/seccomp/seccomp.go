@@ -77,9 +77,9 @@ func Compile(profile string, o Options) ([]Instruction, error) {
 		return nil, err
 	}
 	if o.Notify {
-		l = l.translate(notify)
+		return compile(l, m, notify)
 	}
-	return compile(l, m)
+	return compile(l, m, nil)
 }
 
 // named is a profile of the tables.
