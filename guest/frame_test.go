@@ -21,7 +21,7 @@ func frames() []Frame {
 			Confine: Confine{
 				NoUserNS: true, DropCaps: true, NoNewPrivs: true, CloseFDs: true, Landlock: true, LandlockNet: true,
 				LandlockRule: []LandlockRule{{Path: "/", Rights: 13}}, Filter: []byte("filter"),
-				CommandFilter: []byte("one"), LogOnly: true, Judges: [][]byte{[]byte("a"), []byte("b")},
+				CommandFilter: []byte("one"), LogOnly: true, Guard: []byte("guard"), Judges: [][]byte{[]byte("a"), []byte("b")},
 			},
 			Rlimits: []Rlimit{{Resource: 7, Value: 1}}, Tasks: 4, Probe: true, ProbeForks: true,
 		},

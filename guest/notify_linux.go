@@ -43,7 +43,8 @@ const maxSessions = 1024
 // notify counts what the filter tells of, and answers EPERM, always: it reports,
 // and decides nothing. It looks at numbers only, never at memory of the caller.
 // Where it only logs, it lets the call go on (SECCOMP_USER_NOTIF_FLAG_CONTINUE,
-// Linux 5.5), whatever it is.
+// Linux 5.5), unless the guard refuses its numbers. What it does not refuse might
+// be another by then as far as memory goes: a log protects from nothing.
 func (g *guest) notify(listener int, c *Confine) {
 	for {
 		var n seccompNotif
@@ -61,7 +62,9 @@ func (g *guest) notify(listener int, c *Confine) {
 		resp := seccompResp{id: n.id, error: -int32(unix.EPERM)}
 		if c.LogOnly {
 			call.Refused, call.Absent = verdict(c.Judges, n.data())
-			resp.error, resp.flags = 0, unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+			if answerOf(c.Guard, n.data()) == retAllow {
+				resp.error, resp.flags = 0, unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE
+			}
 		}
 		g.count(int(n.pid), call)
 		syscall.Syscall(unix.SYS_IOCTL, uintptr(listener), ioctlNotifSend, uintptr(unsafe.Pointer(&resp)))

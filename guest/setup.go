@@ -62,7 +62,9 @@ type Confine struct {
 
 	// LogOnly makes the listener let pass what it is asked, and note what the
 	// judges, at most 32 filters that are not installed, would have answered.
+	// Guard is one more such filter: what it refuses is refused.
 	LogOnly bool
+	Guard   []byte
 	Judges  [][]byte
 }
 
@@ -170,6 +172,7 @@ func (c *Confine) encode(e *encoder) {
 	e.str(string(c.Filter))
 	e.str(string(c.CommandFilter))
 	e.bool(c.LogOnly)
+	e.str(string(c.Guard))
 	encodeList(e, c.Judges, func(f []byte) { e.str(string(f)) })
 }
 
@@ -179,7 +182,7 @@ func (c *Confine) decode(d *decoder) {
 	c.Landlock, c.LandlockNet = d.bool(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	c.Filter, c.CommandFilter = d.bytes(), d.bytes()
-	c.LogOnly = d.bool()
+	c.LogOnly, c.Guard = d.bool(), d.bytes()
 	c.Judges = decodeList(d, 4, d.bytes)
 }
 

@@ -82,7 +82,7 @@ func applySeccomp(cfg *jail.Config, f *seccomp.Filters) {
 	for _, j := range f.Judges {
 		cfg.Judges = append(cfg.Judges, j.Program)
 	}
-	cfg.LogOnly = len(cfg.Judges) > 0
+	cfg.LogOnly, cfg.Guard = f.Judges != nil, f.Guard
 }
 
 // seccompProof tries, from inside, calls that no profile should let through, and

@@ -46,10 +46,11 @@ type Config struct {
 	// it refuses TCP as well.
 	Landlock bool
 
-	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly
-	// and Judges are what guest.Confine says. Empty: none.
+	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly,
+	// Guard and Judges are what guest.Confine says. Empty: none.
 	Filter, CommandFilter []byte
 	LogOnly               bool
+	Guard                 []byte
 	Judges                [][]byte
 
 	// FilterKills says that a filter may end the process that makes a call.

@@ -113,7 +113,7 @@ func (j *Jail) confine() guest.Confine {
 	}
 	if j.cfg.with(policy.SeccompOn) {
 		c.Filter, c.CommandFilter = j.cfg.Filter, j.cfg.CommandFilter
-		c.LogOnly, c.Judges = j.cfg.LogOnly, j.cfg.Judges
+		c.LogOnly, c.Guard, c.Judges = j.cfg.LogOnly, j.cfg.Guard, j.cfg.Judges
 	}
 	return c
 }

@@ -35,8 +35,9 @@ type Filters struct {
 	// which any answer of Command but LOG and ALLOW precedes.
 	Command []byte
 
-	// Judges say, where Log is set, what each profile would have answered to a
-	// call that the listener is told of.
+	// Guard says, where Log is set, what the listener must refuse even so, and
+	// Judges what each profile would have answered.
+	Guard  []byte
 	Judges []Judge
 
 	// Kills says that a call may end the process that makes it.
@@ -163,8 +164,8 @@ func (f *Filters) mayInstall(l list) list {
 }
 
 // logging makes the filters of a policy that only logs: whatever strict, default
-// or a file would not let pass is told to the listener, which lets it pass; what
-// the guard refuses is refused.
+// or a file would not let pass is told to the listener, which lets it pass, but
+// for what the guard refuses.
 func (f *Filters) logging(c Config) (err error) {
 	judged := []source{{profileStrict, listOf(inStrict, f.machine)}, {profileDefault, listOf(inDefault, f.machine)}}
 	for _, file := range c.Files {
@@ -178,18 +179,21 @@ func (f *Filters) logging(c Config) (err error) {
 			return err
 		}
 		f.Judges = append(f.Judges, Judge{j.rule, p})
-		told = combine(told, j.list.translate(func(answer uint32) uint32 {
-			if passes(answer) {
-				return retAllow
-			}
-			return retUserNotif
-		}))
+		told = combine(told, j.list)
 	}
 	f.AllowList, f.Kills, f.sources = false, false, nil
 	if f.Guest, err = f.program(f.mayInstall(guard), traceEPERM); err != nil {
 		return err
 	}
-	f.Command, err = f.program(told, nil)
+	if f.Guard, err = f.program(guard, nil); err != nil {
+		return err
+	}
+	f.Command, err = f.program(told.translate(func(answer uint32) uint32 {
+		if passes(answer) {
+			return retAllow
+		}
+		return retUserNotif
+	}), nil)
 	return err
 }
 
