@@ -8,7 +8,8 @@ import (
 
 // Config says what filters are wanted.
 type Config struct {
-	// Arch is as in Options.
+	// Arch is the architecture of the guest, as in GOARCH: "amd64" or "arm64".
+	// There is no default.
 	Arch string
 
 	// Profile is "default", "strict", "" (strict), or "off": Files decide alone.

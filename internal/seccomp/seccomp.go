@@ -17,12 +17,15 @@
 //     does not run the filter.
 //
 // The filter is on all threads of the guest, and so on the commands which it
-// forks. Kavach installs no other: if filters stack, the most restrictive answer
-// counts, and ERRNO is more restrictive than USER_NOTIF, so that a second one
-// would hide what it refuses. One of the threads answers the notifications.
-// A call of its own that the filter refused would wait for itself, and the
-// sandbox would hang: a profile must allow whatever the guest does after its
-// set-up (TestGuestMayDoItsWork).
+// forks. One of the threads answers the notifications. A call of its own that the
+// filter refused would wait for itself, and the sandbox would hang: a profile
+// must allow whatever the guest does after its set-up (TestGuestMayDoItsWork).
+//
+// Profiles of a user's (file.go) are for commands alone. They are compiled with
+// the named one to one program, which is put beside the guest's: if filters
+// stack, the most restrictive answer counts, and ERRNO is more restrictive than
+// USER_NOTIF, so that one filter would hide from the listener what another
+// refuses (Filters, filters.go).
 //
 // What this package does not protect: everything behind a pointer (paths,
 // socket addresses, the flags of openat2, clone3's structure), since another
@@ -40,18 +43,6 @@ import "fmt"
 
 //go:generate go run gen/main.go
 
-// Options say for what a filter is compiled.
-type Options struct {
-	// Arch is the architecture of the guest, as in GOARCH: "amd64" or "arm64".
-	// There is no default.
-	Arch string
-
-	// Notify answers refused calls with SECCOMP_RET_USER_NOTIF (Linux 5.0):
-	// a listener counts them and answers EPERM. Without a listener, or once it
-	// is closed, the kernel answers ENOSYS. Zero: EPERM by the filter itself.
-	Notify bool
-}
-
 // Instruction has the layout of struct sock_filter (linux/filter.h).
 type Instruction struct {
 	Code   uint16
@@ -64,23 +55,6 @@ const (
 	profileDefault = "default"
 	profileStrict  = "strict"
 )
-
-// Compile returns the filter for the guest and its commands. Profile is
-// "default" or "strict"; "" is strict, as in a policy.
-func Compile(profile string, o Options) ([]Instruction, error) {
-	m, err := machineOf(o.Arch)
-	if err != nil {
-		return nil, err
-	}
-	l, err := named(profile, m)
-	if err != nil {
-		return nil, err
-	}
-	if o.Notify {
-		return compile(l, m, notify)
-	}
-	return compile(l, m, nil)
-}
 
 // named is a profile of the tables.
 func named(profile string, m machine) (list, error) {

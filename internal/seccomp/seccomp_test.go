@@ -316,7 +316,7 @@ func TestSize(t *testing.T) {
 func BenchmarkCompile(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Compile("default", Options{Arch: "amd64", Notify: true}); err != nil {
+		if _, err := New(Config{Arch: "amd64", Profile: "default"}); err != nil {
 			b.Fatal(err)
 		}
 	}
