@@ -353,3 +353,37 @@ signal.pause()
 		t.Error(err)
 	}
 }
+
+// A thread of the guest without a filter would lend what it may do to all.
+func TestSeccompEveryThread(t *testing.T) {
+	for _, s := range []policy.Seccomp{
+		{Profile: policy.Off, Files: []string{dockerFile(t, nil)}}, {Files: []string{dockerFile(t, nil)}}, {Mode: policy.SeccompLog},
+	} {
+		sb := mustUnder(t, s)
+		runIn(t, sb, "true")
+		record, ok := recordOf(t, sb.ID())
+		if !ok {
+			t.Fatal("no record")
+		}
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", record.Guest))
+		if err != nil || len(tasks) < 2 {
+			t.Fatalf("%d threads, %v", len(tasks), err)
+		}
+		launchers := 0
+		for _, file := range tasks {
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(b), "Seccomp:\t2\n") {
+				t.Errorf("%s: no filter:\n%s", file, b)
+			}
+			if strings.Contains(string(b), "Seccomp_filters:\t2\n") {
+				launchers++
+			}
+		}
+		if launchers != 1 {
+			t.Errorf("%d threads have the filter of commands, want the launcher", launchers)
+		}
+	}
+}
