@@ -77,7 +77,7 @@ type Result struct {
 	Denials []backend.Denial
 
 	// Needed are the system calls that were let pass and logged, where the
-	// policy says seccomp.mode "log".
+	// policy says seccomp.mode "log". Nil: nothing was logged.
 	Needed []backend.Need
 
 	Usage Usage

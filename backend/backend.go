@@ -167,7 +167,7 @@ type Exit struct {
 	Denials []Denial
 
 	// Needed are the system calls that were let pass and logged, where the
-	// policy says so (seccomp.mode "log"). Sorted by name.
+	// policy says so (seccomp.mode "log"). Sorted by name. Nil: nothing was logged.
 	Needed []Need
 }
 

@@ -136,9 +136,10 @@ func denials(calls map[int64]guest.DeniedCall, f *seccomp.Filters) []backend.Den
 	return out
 }
 
-// needs tells of calls that were let pass and logged.
+// needs tells of calls that were let pass and logged. It is not nil: nothing was
+// needed, which is something else than that nobody looked.
 func needs(calls map[int64]guest.DeniedCall, judges []seccomp.Judge) []backend.Need {
-	var out []backend.Need
+	out := []backend.Need{}
 	for nr, call := range calls {
 		n := backend.Need{Call: seccomp.Name(runtime.GOARCH, int(nr)), Count: int(call.Count), RefusedBy: []string{}}
 		for i, j := range judges {

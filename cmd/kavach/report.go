@@ -8,7 +8,6 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
-	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
 
@@ -41,7 +40,7 @@ type needed struct {
 	Profile string `json:"profile"`
 }
 
-func newOutcome(res *kavach.Result, code int, p *policy.Policy) outcome {
+func newOutcome(res *kavach.Result, code int) outcome {
 	o := outcome{
 		ExitCode: code,
 		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
@@ -57,8 +56,8 @@ func newOutcome(res *kavach.Result, code int, p *policy.Policy) outcome {
 	if o.Denials == nil {
 		o.Denials = []backend.Denial{}
 	}
-	if p.Seccomp.Mode == policy.SeccompLog {
-		o.Needed = &needed{Calls: append([]backend.Need{}, res.Needed...), Profile: enough(res.Needed)}
+	if res.Needed != nil {
+		o.Needed = &needed{Calls: res.Needed, Profile: enough(res.Needed)}
 	}
 	return o
 }
@@ -83,8 +82,7 @@ type report struct {
 }
 
 func newReport(sb *kavach.Sandbox, res *kavach.Result, code int) report {
-	p := sb.Policy()
-	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code, &p), Score: sb.Score()}
+	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Score: sb.Score()}
 	r.Stdout, r.StdoutBase64, r.StdoutBinary = asText(res.Stdout)
 	r.Stderr, r.StderrBase64, r.StderrBinary = asText(res.Stderr)
 	return r

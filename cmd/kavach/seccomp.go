@@ -55,6 +55,10 @@ func enough(needed []backend.Need) string {
 
 // tellNeeded prints what a log has found.
 func tellNeeded(w io.Writer, out paint, res *kavach.Result) {
+	if res.Needed == nil {
+		fmt.Fprintln(w, out.dim("kavach: seccomp log: nothing was logged"))
+		return
+	}
 	for _, n := range res.Needed {
 		fmt.Fprintln(w, out.dim("kavach: "+printable(needText(n))))
 	}

@@ -116,8 +116,7 @@ func (s *session) await(number int, e *sessionExec, outputs ...*execOutput) {
 	case errors.Is(err, backend.ErrDestroyed):
 		res.Signal = syscall.SIGKILL // which is how a sandbox ends what is in it
 	}
-	p := s.sandbox.Policy()
-	event.outcome = newOutcome(res, codeOf(res), &p)
+	event.outcome = newOutcome(res, codeOf(res))
 	if err != nil {
 		event.Error = asSessionError(err).Message
 	}

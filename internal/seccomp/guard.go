@@ -7,16 +7,13 @@ import (
 
 // guard is what must be refused where no profile of ours does it, because
 // another layer relies on it. The profiles refuse all of it (a test holds this).
-var guard = [...]struct {
-	why   string
-	calls string
-	when  rule // what passes; nil: nothing
-}{
-	{"RLIMIT_CORE stays 1, or the host's core_pattern is run as root (core(5))", "prlimit64", prlimitNoCore},
-	{"RLIMIT_CORE stays 1", "setrlimit", setrlimitOwn},
-	{"no input into a terminal that the caller may read", "ioctl", ioctlNoInjection},
-	{"the session keyring is the caller's own, and no namespace keeps it apart (keyrings(7))", "add_key request_key keyctl", nil},
-	{"families that no network namespace keeps apart", "socket", socketOfNamespace},
+var guard = [...]group{
+	{why: "RLIMIT_CORE stays 1, or the host's core_pattern is run as root (core(5))", calls: `prlimit64`, when: prlimitNoCore},
+	{why: "RLIMIT_CORE stays 1", calls: `setrlimit`, when: setrlimitOwn},
+	{why: "no input into a terminal that the caller may read", calls: `ioctl`, when: ioctlNoInjection},
+	{why: "the session keyring is the caller's own, and no namespace keeps it apart (keyrings(7))", calls: `
+		add_key request_key keyctl`},
+	{why: "families that no network namespace keeps apart", calls: `socket`, when: socketOfNamespace},
 }
 
 // prlimitNoCore lets any limit be read, and any but that of cores be set.
@@ -34,11 +31,18 @@ const (
 
 var socketOfNamespace = rule{{{arg: 0, mask: low, not: true, values: []uint64{afVsock, afQipcrtr}}}}
 
-// guardList lets pass whatever is not in guard.
-func guardList(m machine, unknown uint32) list {
+func guardList(m machine, unknown uint32) list { return restrictions(m, guard[:], unknown) }
+
+// restrictions is the list that lets pass what is not in a table; what is there,
+// only as the rule of its group says, whatever profiles that is in.
+func restrictions(m machine, table []group, unknown uint32) list {
 	decided := make(map[string]*ruling)
-	for _, g := range guard {
+	for i := range table {
+		g := &table[i]
 		r := allowIf(g.when)
+		if g.absent {
+			r = always(retErrno | errENOSYS)
+		}
 		for name := range strings.FieldsSeq(g.calls) {
 			decided[name] = r
 		}
