@@ -328,6 +328,22 @@ func TestSeccompStorm(t *testing.T) {
 		t.Errorf("denials %+v, want unshare 2000 times", res.Denials)
 	}
 
+	// Threads, and a child in a session of its own, are their command's.
+	const many = `
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+work = lambda: [libc.unshare(0x20000) for _ in range(50)]
+ts = [threading.Thread(target=work) for _ in range(4)]
+for t in ts: t.start()
+for t in ts: t.join()
+if os.fork() == 0: os.setsid(); work(); os._exit(0)
+os.wait()
+`
+	res = runIn(t, sb, "/usr/bin/python3", "-c", many)
+	if res.ExitCode != 0 || len(res.Denials) != 1 || res.Denials[0].Count != 250 {
+		t.Errorf("exit %d, denials %+v, want unshare 250 times", res.ExitCode, res.Denials)
+	}
+
 	// Four daemons, which are in no command's session, at it for ever.
 	const forever = `
 import ctypes, os, signal
