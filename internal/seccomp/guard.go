@@ -22,8 +22,8 @@ var prlimitNoCore = rule{
 	{{arg: 1, mask: low, not: true, values: []uint64{rlimitCore}}},
 }
 
-// Families of sockets that lead out of a network namespace (af_vsock.c before
-// Linux 7.0, af_qipcrtr.c): to the hypervisor, and to the modem.
+// Families of sockets that lead out of a network namespace: to the hypervisor
+// (vsock(7)), and to the modem (net/qrtr).
 const (
 	afVsock   = 40
 	afQipcrtr = 42
