@@ -12,7 +12,7 @@ type Options struct {
 	Notify bool
 }
 
-// Compile returns the filter for the guest and its commands. Profile is
+// Compile returns the filter of one profile, to be installed by itself. Profile is
 // "default" or "strict"; "" is strict, as in a policy.
 func Compile(profile string, o Options) ([]Instruction, error) {
 	m, err := machineOf(o.Arch)
