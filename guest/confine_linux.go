@@ -16,10 +16,12 @@ const lastSignal = 64
 // it what a command shall be.
 func (g *guest) startLauncher(c *Confine, tasks []int) error {
 	g.launches = make(chan func())
+	g.launcherTID = make(chan int, 1)
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good
-		err := confineThread(c, tasks)
+		err := g.confineThread(c, tasks)
+		g.launcherTID <- unix.Gettid()
 		ready <- err
 		if err != nil {
 			return
@@ -32,7 +34,7 @@ func (g *guest) startLauncher(c *Confine, tasks []int) error {
 }
 
 // confineThread confines the calling thread, and what it forks.
-func confineThread(c *Confine, tasks []int) error {
+func (g *guest) confineThread(c *Confine, tasks []int) error {
 	for _, fd := range tasks {
 		// "0" is the calling thread. A thread that moves itself needs no RCU
 		// grace period, which is 18 ms.
@@ -42,7 +44,7 @@ func confineThread(c *Confine, tasks []int) error {
 		unix.Close(fd)
 	}
 	if c.DropCaps {
-		if err := dropBounding(); err != nil {
+		if err := dropBounding(g.bare != nil); err != nil {
 			return fail("capabilities", "bounding set", err)
 		}
 	}
@@ -52,7 +54,7 @@ func confineThread(c *Confine, tasks []int) error {
 		}
 	}
 	if c.Landlock {
-		if err := restrict(c.LandlockRule, c.LandlockNet); err != nil {
+		if err := restrict(c.LandlockRule, int(c.LandlockABI), c.LandlockNet); err != nil {
 			return err
 		}
 	}
@@ -63,10 +65,14 @@ func confineThread(c *Confine, tasks []int) error {
 }
 
 // dropBounding empties what an execve could give back, and locks it so: no uid,
-// 0 included, means anything to the kernel afterwards (capabilities(7)).
-func dropBounding() error {
+// 0 included, means anything to the kernel afterwards (capabilities(7)). It takes
+// CAP_SETPCAP, which mayNot says that the guest need not have.
+func dropBounding(mayNot bool) error {
 	for c := uintptr(0); ; c++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EPERM && c == 0 && mayNot {
+			return nil // nothing of it is to be had with no_new_privs
+		}
 		if err == unix.EINVAL && c > unix.CAP_CHECKPOINT_RESTORE {
 			break // the kernel's last capability is behind us
 		}
@@ -137,7 +143,7 @@ func (g *guest) confineAll(c *Confine) error {
 	if len(c.Filter) > 0 {
 		flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
 		if len(c.CommandFilter) == 0 {
-			flags |= withListener
+			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		}
 		if listener, err = installFilter(c.Filter, flags); err != nil {
 			return fail("seccomp", "install", err)
@@ -156,6 +162,9 @@ func (g *guest) confineAll(c *Confine) error {
 	if listener >= 0 {
 		go g.notify(listener, c) // now, as each thread is one more to wake for capset
 	}
+	if g.bare != nil {
+		return nil // no PID namespace keeps what is not handled from it
+	}
 	return fail("signals", "default", resetSignals())
 }
 
@@ -165,36 +174,46 @@ func (g *guest) confineCommands(filter []byte) (listener int, err error) {
 	done := make(chan struct{})
 	g.launches <- func() {
 		defer close(done)
-		listener, err = installFilter(filter, withListener)
+		listener, err = installFilter(filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 	}
 	<-done
 	return listener, err
 }
 
-// withListener asks for a descriptor on which the kernel tells what the filter
-// does not decide itself. WAIT_KILLABLE_RECV (Linux 5.19): a signal does not make
-// such a call be tried, and counted, again.
-const withListener = unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-
 // installFilter puts a filter on the calling thread, or on all, as flags say. It
-// returns the listener, or -1 where flags ask for none.
+// returns the listener on which the kernel tells what the filter does not decide
+// itself, or -1 where flags ask for none. WAIT_KILLABLE_RECV: a signal does not
+// make such a call be tried, and counted, again; before Linux 5.19 it may.
 func installFilter(filter []byte, flags uintptr) (listener int, err error) {
-	if len(filter)%sockFilterSize != 0 {
-		return -1, unix.EINVAL
+	prog, err := filterProgram(filter)
+	if err != nil {
+		return -1, err
 	}
-	prog := &unix.SockFprog{
-		Len:    uint16(len(filter) / sockFilterSize),
-		Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0])),
+	listens := flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	most := flags
+	if listens {
+		most |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	}
-	fd, _, errno := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	fd, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, most, uintptr(unsafe.Pointer(prog)))
+	if e == unix.EINVAL && most != flags {
+		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	}
 	runtime.KeepAlive(filter)
-	if errno != 0 {
-		return -1, errno
+	if e != 0 {
+		return -1, e
 	}
-	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+	if !listens {
 		return -1, nil
 	}
 	return int(fd), nil
+}
+
+// filterProgram is what the kernel takes: it points into filter.
+func filterProgram(filter []byte) (*unix.SockFprog, error) {
+	if len(filter) == 0 || len(filter)%sockFilterSize != 0 {
+		return nil, unix.EINVAL
+	}
+	return &unix.SockFprog{Len: uint16(len(filter) / sockFilterSize), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}, nil
 }
 
 // resetSignals gives the guest its immunity back. The kernel drops a signal

@@ -106,7 +106,7 @@ func (g *guest) maker(tid int) *command {
 	if cmd, known := g.sessions[sid]; known {
 		return cmd
 	}
-	all, _ := processes()
+	all, _ := g.processes()
 	cmd := g.owner(all, tid)
 	if len(g.sessions) >= maxSessions {
 		clear(g.sessions)

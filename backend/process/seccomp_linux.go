@@ -19,19 +19,29 @@ import (
 	"github.com/kavach-dev/kavach/policy"
 )
 
+// filtered reports whether a policy has any filter at all.
+func filtered(s *policy.Seccomp) bool {
+	return s.Profile != policy.Off || len(s.Files) > 0 || s.Mode == policy.SeccompLog
+}
+
 // named holds the filters of each named profile, for the life of the program:
 // they are the same every time.
-var named sync.Map // profile → *seccomp.Filters
+var named sync.Map // filterKey → *seccomp.Filters
+
+type filterKey struct {
+	profile string
+	noSetID bool
+}
 
 // filtersOf makes the filters of a policy. Files are read here, once.
-func filtersOf(s *policy.Seccomp) (*seccomp.Filters, []string, error) {
-	plain := len(s.Files) == 0 && s.Mode != policy.SeccompLog
+func filtersOf(s *policy.Seccomp, noSetID bool) (*seccomp.Filters, []string, error) {
+	plain, key := len(s.Files) == 0 && s.Mode != policy.SeccompLog, filterKey{s.Profile, noSetID}
 	if plain {
-		if f, ok := named.Load(s.Profile); ok {
+		if f, ok := named.Load(key); ok {
 			return f.(*seccomp.Filters), nil, nil
 		}
 	}
-	c := seccomp.Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog}
+	c := seccomp.Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog, NoSetID: noSetID}
 	var notes []string
 	for _, name := range s.Files {
 		file, err := readProfile(name)
@@ -45,7 +55,7 @@ func filtersOf(s *policy.Seccomp) (*seccomp.Filters, []string, error) {
 	}
 	f, err := seccomp.New(c)
 	if err == nil && plain {
-		named.Store(s.Profile, f)
+		named.Store(key, f)
 	}
 	return f, notes, err
 }

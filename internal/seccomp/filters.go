@@ -20,6 +20,11 @@ type Config struct {
 
 	// Log lets pass, and reports, what would be refused.
 	Log bool
+
+	// NoSetID refuses to make files setuid or setgid, and openat2 altogether
+	// (ENOSYS), whose mode is behind a pointer. It is for sandboxes that write
+	// to the host's own files, which outside are not nosuid. Zero: no.
+	NoSetID bool
 }
 
 // maxFiles leaves each judge a bit.
@@ -105,6 +110,9 @@ func (f *Filters) gather(c Config) error {
 		}
 		f.sources, f.AllowList = []source{{"seccomp." + name, l}}, true
 	}
+	if c.NoSetID {
+		f.sources = append(f.sources, source{"seccomp.setid", restrictions(f.machine, noSetID[:], retAllow)})
+	}
 	for _, file := range c.Files {
 		f.sources = append(f.sources, source{"seccomp " + file.Name, file.list})
 		f.AllowList = f.AllowList || !file.opens
@@ -189,12 +197,16 @@ func (f *Filters) logging(c Config) (err error) {
 	if f.Guard, err = f.program(guard, nil); err != nil {
 		return err
 	}
-	f.Command, err = f.program(told.translate(func(answer uint32) uint32 {
+	told = told.translate(func(answer uint32) uint32 {
 		if passes(answer) {
 			return retAllow
 		}
 		return retUserNotif
-	}), nil)
+	})
+	if c.NoSetID { // not for the listener, which knows no ENOSYS
+		told = combine(told, restrictions(f.machine, noSetID[:], retAllow))
+	}
+	f.Command, err = f.program(told, nil)
 	return err
 }
 

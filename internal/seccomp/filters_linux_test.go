@@ -243,3 +243,39 @@ func BenchmarkDocker(b *testing.B) {
 		}
 	}
 }
+
+// A sandbox that writes to the host's own files makes none of them setuid,
+// whatever its profile, and in a log as well.
+func TestNoSetIDInEveryFilter(t *testing.T) {
+	m := mustMachine(t)
+	dock := read(t, dockerProfile(t), here)
+	for _, c := range []Config{{}, {Profile: off, Files: []*File{dock}}, {Files: []*File{dock}}, {Log: true}, {Profile: off, Log: true}} {
+		c.Arch, c.NoSetID = here.Arch, true
+		f := newFilters(t, c)
+		for _, row := range []struct {
+			call    string
+			args    arguments
+			refused bool
+		}{
+			{"fchmod", arguments{3, 0o4755}, true}, {"fchmod", arguments{3, 0o755}, false},
+			{"openat", arguments{3, pointer, oCreat, 0o2755}, true}, {"openat", arguments{3, pointer, 0, 0o2755}, false},
+		} {
+			d := data{nr: numberOf(t, m, row.call), arch: m.audit, args: row.args}
+			got := newVM(t, loaded(t, f.Guest)).run(t, d)
+			if f.Command != nil {
+				got = stricter(newVM(t, loaded(t, f.Command)).run(t, d), got)
+			}
+			if (got != retAllow) != row.refused || c.Log && got == retUserNotif {
+				t.Errorf("%+v: %s%o: %#x", c, row.call, row.args[:4], got)
+			}
+		}
+		d := data{nr: numberOf(t, m, "openat2"), arch: m.audit}
+		program := f.Guest
+		if f.Command != nil {
+			program = f.Command
+		}
+		if got := newVM(t, loaded(t, program)).run(t, d); got != retErrno|errENOSYS {
+			t.Errorf("%+v: openat2: %#x, want ENOSYS", c, got)
+		}
+	}
+}

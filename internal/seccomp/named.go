@@ -10,6 +10,9 @@ type Options struct {
 	// a listener counts them and answers EPERM. Without a listener, or once it
 	// is closed, the kernel answers ENOSYS. Zero: EPERM by the filter itself.
 	Notify bool
+
+	// NoSetID is as in Config.
+	NoSetID bool
 }
 
 // Compile returns the filter of one profile, to be installed by itself. Profile is
@@ -22,6 +25,9 @@ func Compile(profile string, o Options) ([]Instruction, error) {
 	l, err := named(profile, m)
 	if err != nil {
 		return nil, err
+	}
+	if o.NoSetID {
+		l = combine(l, restrictions(m, noSetID[:], retAllow))
 	}
 	if o.Notify {
 		return compile(l, m, notify)

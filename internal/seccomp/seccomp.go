@@ -33,7 +33,7 @@
 // allowed do with a bug in the kernel; files, networks and memory as such,
 // which are the work of mounts, Landlock, namespaces and cgroups. chmod with
 // S_ISUID is allowed: no_new_privs and nosuid mounts make the bit worthless
-// inside, but a writable host directory must not be mapped to root's uid.
+// inside, and [Config.NoSetID] is for where files are not only inside.
 // ioctl is filtered by request and not by device. A program that may install
 // filters of its own (default) can hide its refused calls from the listener,
 // not get them through.
