@@ -92,6 +92,10 @@ type Result struct {
 	// Denials are the refusals that Kavach saw.
 	Denials []backend.Denial
 
+	// Needed are the system calls that were let pass and logged, where the
+	// policy says seccomp.mode "log". Nil: nothing was logged.
+	Needed []backend.Need
+
 	// Unscanned are the directories of the host that the command could change
 	// by itself (mounts with access "direct"), with nobody looking.
 	Unscanned []string
@@ -229,6 +233,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
+		Needed:    exit.Needed,
 		Unscanned: unscanned(&p.sandbox.policy),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}

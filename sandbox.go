@@ -52,6 +52,15 @@ func (s *Sandbox) Policy() policy.Policy { return s.policy }
 // in it.
 func (s *Sandbox) Score() score.Score { return s.score }
 
+// Notes is what a person should know of how the sandbox was made: what was left
+// out of a seccomp profile, for example. Empty: nothing.
+func (s *Sandbox) Notes() []string {
+	if noted, ok := s.instance.(backend.Noted); ok {
+		return noted.Notes()
+	}
+	return nil
+}
+
 // State is where the sandbox is in its life.
 func (s *Sandbox) State() State {
 	s.mu.Lock()

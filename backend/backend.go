@@ -166,6 +166,34 @@ type Exit struct {
 
 	// Denials are the refusals that were seen while this command ran.
 	Denials []Denial
+
+	// Needed are the system calls that were let pass and logged, where the
+	// policy says so (seccomp.mode "log"). Sorted by name. Nil: nothing was logged.
+	Needed []Need
+}
+
+// Need is a system call that a command made and that a seccomp profile would
+// have refused.
+type Need struct {
+	// Call is its name; "syscall_N" where Kavach knows none.
+	Call string `json:"call"`
+
+	// Count is how often it was made so that any of the profiles would have
+	// refused it.
+	Count int `json:"count"`
+
+	// RefusedBy are the profiles that would have refused it: "strict",
+	// "default", and paths of the policy's seccomp.files.
+	RefusedBy []string `json:"refused_by"`
+
+	// AbsentFrom are those that would have answered ENOSYS, as a kernel without
+	// the call: libraries do without.
+	AbsentFrom []string `json:"absent_from,omitempty"`
+}
+
+// Noted is an Instance with something to say about how it was made, for people.
+type Noted interface {
+	Notes() []string
 }
 
 // Denial is one refusal by the kernel that Kavach saw.

@@ -44,7 +44,7 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	}
 	go g.reap()
 	if s.Probe {
-		return g.probe(probe)
+		return g.probe(probe, s.ProbeForks)
 	}
 	return nil
 }

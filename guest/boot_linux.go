@@ -123,7 +123,7 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	}
 	go g.reap()
 	if s.Probe {
-		return g.probe(probe)
+		return g.probe(probe, s.ProbeForks)
 	}
 	return nil
 }

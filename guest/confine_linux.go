@@ -139,9 +139,13 @@ func (g *guest) confineAll(c *Confine) error {
 		}
 	}
 	listener := -1
+	var err error
 	if len(c.Filter) > 0 {
-		var err error
-		if listener, err = installFilter(c.Filter); err != nil {
+		flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
+		if len(c.CommandFilter) == 0 {
+			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+		}
+		if listener, err = installFilter(c.Filter, flags); err != nil {
 			return fail("seccomp", "install", err)
 		}
 	}
@@ -150,8 +154,13 @@ func (g *guest) confineAll(c *Confine) error {
 			return fail("capabilities", "drop", err)
 		}
 	}
+	if len(c.CommandFilter) > 0 {
+		if listener, err = g.confineCommands(c.CommandFilter); err != nil {
+			return fail("seccomp", "install for commands", err)
+		}
+	}
 	if listener >= 0 {
-		go g.notify(listener) // now, as each thread is one more to wake for capset
+		go g.notify(listener, c) // now, as each thread is one more to wake for capset
 	}
 	if g.bare != nil {
 		return nil // no PID namespace keeps what is not handled from it
@@ -159,33 +168,52 @@ func (g *guest) confineAll(c *Confine) error {
 	return fail("signals", "default", resetSignals())
 }
 
-// installFilter puts the filter on all threads, and returns the descriptor on
-// which the kernel tells what it refused. WAIT_KILLABLE_RECV: a signal does not
-// make a refused call be tried, and counted, again; before Linux 5.19 it may.
-func installFilter(filter []byte) (int, error) {
+// confineCommands puts a filter on the launcher alone. It comes last: what it
+// refuses may be something that the guest still had to do.
+func (g *guest) confineCommands(filter []byte) (listener int, err error) {
+	done := make(chan struct{})
+	g.launches <- func() {
+		defer close(done)
+		listener, err = installFilter(filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	}
+	<-done
+	return listener, err
+}
+
+// installFilter puts a filter on the calling thread, or on all, as flags say. It
+// returns the listener on which the kernel tells what the filter does not decide
+// itself, or -1 where flags ask for none. WAIT_KILLABLE_RECV: a signal does not
+// make such a call be tried, and counted, again; before Linux 5.19 it may.
+func installFilter(filter []byte, flags uintptr) (listener int, err error) {
 	prog, err := filterProgram(filter)
 	if err != nil {
 		return -1, err
 	}
-	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	fd, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		flags|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(prog)))
-	if e == unix.EINVAL {
+	listens := flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	most := flags
+	if listens {
+		most |= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	}
+	fd, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, most, uintptr(unsafe.Pointer(prog)))
+	if e == unix.EINVAL && most != flags {
 		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
 	}
 	runtime.KeepAlive(filter)
 	if e != 0 {
 		return -1, e
 	}
+	if !listens {
+		return -1, nil
+	}
 	return int(fd), nil
 }
 
 // filterProgram is what the kernel takes: it points into filter.
 func filterProgram(filter []byte) (*unix.SockFprog, error) {
-	if len(filter) == 0 || len(filter)%8 != 0 {
+	if len(filter) == 0 || len(filter)%sockFilterSize != 0 {
 		return nil, unix.EINVAL
 	}
-	return &unix.SockFprog{Len: uint16(len(filter) / 8), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}, nil
+	return &unix.SockFprog{Len: uint16(len(filter) / sockFilterSize), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}, nil
 }
 
 // resetSignals gives the guest its immunity back. The kernel drops a signal

@@ -26,7 +26,8 @@ type guest struct {
 	byID  map[uint32]*command
 	byPID map[int]*command
 
-	ending bool // nothing is started any more
+	sessions map[int]*command // see maker; nil: nobody's
+	ending   bool             // nothing is started any more
 }
 
 // command is one that runs.
@@ -34,7 +35,7 @@ type command struct {
 	id      uint32
 	pid     int // also its session and its process group
 	started uint64
-	denials map[int64]uint32
+	denials map[int64]DeniedCall // by number
 
 	terminal *terminal // its own; nil: none
 
@@ -51,6 +52,7 @@ func newGuest(conn *Conn) *guest {
 	return &guest{
 		conn: conn, forked: make(chan struct{}, 1),
 		byID: make(map[uint32]*command), byPID: make(map[int]*command),
+		sessions: make(map[int]*command),
 	}
 }
 
@@ -151,7 +153,8 @@ func (g *guest) forkKnown(c *childSpec, id uint32) error {
 		return errno
 	}
 	started, _ := StartTime(pid) // not reaped yet, so it is there
-	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), terminal: c.terminal, launching: true}
+	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]DeniedCall), terminal: c.terminal, launching: true}
+	clear(g.sessions)
 	g.byPID[pid], g.byID[id] = cmd, cmd
 	g.wakeReaper()
 	return nil
@@ -194,8 +197,9 @@ func (g *guest) launched(id uint32, executed bool) {
 // report tells the host of the end of a command. g.mu is held.
 func (g *guest) report(cmd *command) {
 	delete(g.byID, cmd.id)
-	for nr, count := range cmd.denials {
-		cmd.exited.Denials = append(cmd.exited.Denials, DeniedCall{Number: nr, Count: count})
+	clear(g.sessions)
+	for _, call := range cmd.denials {
+		cmd.exited.Denials = append(cmd.exited.Denials, call)
 	}
 	_ = g.conn.Send(cmd.exited) // a host that is gone needs no answer
 }
@@ -234,13 +238,13 @@ func lookup(name string, env []string, dir string) (string, error) {
 // probe forks a probe, as a command is forked, and waits until the host is done
 // with it. It is in the guest's memory meanwhile, as a command is until its
 // execve, so nothing but it and what answers for the filter runs until then.
-func (g *guest) probe(fds [2]int) error {
+func (g *guest) probe(fds [2]int, forks bool) error {
 	hostFile := make([]byte, 4096)
 	n, err := unix.Read(fds[0], hostFile)
 	if err != nil {
 		return fail("probe", "name of the host's file", err)
 	}
-	p, err := newProbeSpec(string(hostFile[:n]), g.bare)
+	p, err := newProbeSpec(string(hostFile[:n]), g.bare, forks)
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}

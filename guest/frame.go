@@ -22,8 +22,8 @@ const (
 	kindRefused  = 0x84
 	kindExited   = 0x85
 	firstFromIn  = 0x80
-	maxDenials   = 64
-	headerLength = 8 // length u32, kind u8, descriptors u8, two bytes zero
+	maxDenials   = 512 // more than there are calls
+	headerLength = 8   // length u32, kind u8, descriptors u8, two bytes zero
 )
 
 // Exec starts a command. Three descriptors come with it: its stdin, stdout and
@@ -91,10 +91,13 @@ type Exited struct {
 	Denials   []DeniedCall
 }
 
-// DeniedCall is a system call that the filter refused, and how often.
+// DeniedCall is a system call that the filter refused, and how often. Where it
+// was only logged, the bits say which of the judges would have refused it, and
+// which would have answered ENOSYS, at least once.
 type DeniedCall struct {
-	Number int64
-	Count  uint32
+	Number          int64
+	Count           uint32
+	Refused, Absent uint32
 }
 
 func newFrame(kind uint8) Frame {
@@ -174,12 +177,14 @@ func (f *Exited) encode(e *encoder) {
 	e.u32(f.Status)
 	e.i64(f.CPUMicros)
 	e.i64(f.MaxRSS)
-	encodeList(e, f.Denials, func(c DeniedCall) { e.i64(c.Number); e.u32(c.Count) })
+	encodeList(e, f.Denials, func(c DeniedCall) { e.i64(c.Number); e.u32(c.Count); e.u32(c.Refused); e.u32(c.Absent) })
 }
 
 func (f *Exited) decode(d *decoder) {
 	f.ID, f.Status, f.CPUMicros, f.MaxRSS = d.u32(), d.u32(), d.i64(), d.i64()
-	f.Denials = decodeList(d, 12, func() DeniedCall { return DeniedCall{Number: d.i64(), Count: d.u32()} })
+	f.Denials = decodeList(d, 20, func() DeniedCall {
+		return DeniedCall{Number: d.i64(), Count: d.u32(), Refused: d.u32(), Absent: d.u32()}
+	})
 }
 
 // Decode reads one frame's payload. It is what the fuzz target calls.

@@ -21,9 +21,9 @@ func frames() []Frame {
 			Confine: Confine{
 				NoUserNS: true, DropCaps: true, NoNewPrivs: true, CloseFDs: true, Landlock: true, LandlockNet: true,
 				LandlockRule: []LandlockRule{{Path: "/", Rights: 13}}, Filter: []byte("filter"),
-				CommandFilters: [][]byte{[]byte("one"), []byte("two")}, LogOnly: true,
+				CommandFilter: []byte("one"), LogOnly: true, Guard: []byte("guard"), Judges: [][]byte{[]byte("a"), []byte("b")},
 			},
-			Rlimits: []Rlimit{{Resource: 7, Value: 1}}, Tasks: 4, Probe: true,
+			Rlimits: []Rlimit{{Resource: 7, Value: 1}}, Tasks: 4, Probe: true, ProbeForks: true,
 		},
 		&Exec{ID: 1, Args: []string{"sh", "", "a\x00b"}, Env: []string{"A=1"}, Dir: "/", Terminal: true, Rows: 24, Cols: 80},
 		&Resize{ID: 1, Rows: 25, Cols: 81},
@@ -33,7 +33,7 @@ func frames() []Frame {
 		&Failed{Step: "step", Detail: "é\xff", Errno: 13},
 		&Started{ID: 3},
 		&Refused{ID: 3, Step: "exec", Errno: 2},
-		&Exited{ID: 3, Status: 0xff00, CPUMicros: -1, MaxRSS: 1 << 50, Denials: []DeniedCall{{Number: 425, Count: 7}}},
+		&Exited{ID: 3, Status: 0xff00, CPUMicros: -1, MaxRSS: 1 << 50, Denials: []DeniedCall{{Number: 425, Count: 7, Refused: 1, Absent: 2}}},
 	}
 }
 

@@ -16,17 +16,36 @@ const CanaryPath = "/.landlock-canary"
 // Attempt is something forbidden that the probe tries.
 type Attempt int
 
-// The attempts, in the order of a Report.
+// The attempts, in the order of a Report. What the calls are given makes the
+// kernel answer something else than EPERM or ENOSYS to anybody, and changes
+// nothing: who gets one of those was refused by a filter.
 const (
-	TryIOUring  Attempt = iota // io_uring_setup(1, NULL): EFAULT where no filter refuses it
-	TryCanary                  // open CanaryPath
-	TryControl                 // the same, by the guest, which has no Landlock domain
-	TryWrite                   // create a file in the root directory
-	TryRoute                   // connect a UDP socket to 192.0.2.1 (RFC 5737); nothing is sent
-	TryTCP                     // connect to port 1 of 127.0.0.1
-	TryHostFile                // stat a file that is there on the host
+	TryCanary      Attempt = iota // open CanaryPath
+	TryControl                    // the same, by the guest, which has no Landlock domain
+	TryWrite                      // create a file in the root directory
+	TryRoute                      // connect a UDP socket to 192.0.2.1 (RFC 5737); nothing is sent
+	TryTCP                        // connect to port 1 of 127.0.0.1
+	TryHostFile                   // stat a file that is there on the host
+	TryIOUring                    // io_uring_setup(1, NULL): EFAULT
+	TryBPF                        // bpf with an attribute of a megabyte: E2BIG
+	TryPerf                       // perf_event_open with flags that there are not: EINVAL
+	TryUserfaultfd                // userfaultfd with flags that there are not: EINVAL
+	TrySetns                      // setns(-1): EBADF
 	attempts
 )
+
+// RefusedCalls are the attempts that are a system call of which the kernel is
+// better left unasked, whatever a program is for.
+func RefusedCalls() map[string]Attempt {
+	return map[string]Attempt{
+		"io_uring_setup": TryIOUring, "bpf": TryBPF, "perf_event_open": TryPerf,
+		"userfaultfd": TryUserfaultfd, "setns": TrySetns,
+	}
+}
+
+// Killed is in a Report in the place of an errno: the filter ended the process
+// that tried.
+const Killed syscall.Errno = 1 << 16
 
 // Report is what the kernel answered to each attempt; 0: it was let through.
 type Report [attempts]syscall.Errno
@@ -47,13 +66,14 @@ func DecodeReport(b []byte) (r Report, err error) {
 
 // probeSpec is what a probe needs, in memory that does not move.
 type probeSpec struct {
+	forks                  bool // each attempt is made by a child
 	canary, root, hostFile *byte
 	route, local           unix.RawSockaddrInet4
 	report                 [attempts]uint32
 }
 
-func newProbeSpec(hostFile string, bare *Bare) (*probeSpec, error) {
-	p := new(probeSpec)
+func newProbeSpec(hostFile string, bare *Bare, forks bool) (*probeSpec, error) {
+	p := &probeSpec{forks: forks}
 	var err error
 	canary, write := CanaryPath, "/.write-canary"
 	if bare != nil {
@@ -88,37 +108,20 @@ func newProbeSpec(hostFile string, bare *Bare) (*probeSpec, error) {
 //go:nosplit
 func runProbe(c *childSpec) {
 	p := c.probe
-	var fd uintptr
-	var err syscall.Errno
 
 	// An executed command can be looked at by its owner; so that the host may
 	// look at the probe as at a command, this says what execve would.
 	syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, 1, 0, 0, 0, 0)
 
-	// Something that changes nothing in the probe, whatever comes of it.
-	_, _, err = syscall.RawSyscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
-	p.report[TryIOUring] = uint32(err)
-
-	fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT, ^uintptr(99), uintptr(unsafe.Pointer(p.canary)), unix.O_RDONLY, 0, 0, 0)
-	p.report[TryCanary] = uint32(err)
-	if err == 0 {
-		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+	for a := Attempt(0); a < attempts; a++ {
+		switch {
+		case a == TryControl: // the guest has done it
+		case p.forks:
+			p.report[a] = tryInChild(p, a)
+		default:
+			p.report[a] = try(p, a)
+		}
 	}
-
-	fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT, ^uintptr(99), uintptr(unsafe.Pointer(p.root)),
-		unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600, 0, 0)
-	p.report[TryWrite] = uint32(err)
-	if err == 0 {
-		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
-		syscall.RawSyscall(unix.SYS_UNLINKAT, ^uintptr(99), uintptr(unsafe.Pointer(p.root)), 0)
-	}
-
-	p.report[TryRoute] = tryConnect(unix.SOCK_DGRAM, &p.route)
-	p.report[TryTCP] = tryConnect(unix.SOCK_STREAM, &p.local)
-
-	_, _, err = syscall.RawSyscall6(unix.SYS_FACCESSAT, ^uintptr(99), uintptr(unsafe.Pointer(p.hostFile)), 0, 0, 0, 0)
-	p.report[TryHostFile] = uint32(err)
-
 	syscall.RawSyscall(unix.SYS_WRITE, 1, uintptr(unsafe.Pointer(&p.report)), uintptr(ReportSize))
 	var b byte
 	for {
@@ -130,6 +133,77 @@ func runProbe(c *childSpec) {
 	for {
 		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
 	}
+}
+
+// tryInChild is try by a process that may be killed for it. An errno fits into
+// an exit code: the highest is 133 (asm-generic/errno.h).
+//
+//go:norace
+//go:nosplit
+func tryInChild(p *probeSpec, a Attempt) uint32 {
+	pid, _, err := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if err != 0 {
+		return uint32(err)
+	}
+	if pid == 0 {
+		code := try(p, a)
+		for {
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, uintptr(code), 0, 0)
+		}
+	}
+	var status uint32
+	for {
+		_, _, err = syscall.RawSyscall6(unix.SYS_WAIT4, pid, uintptr(unsafe.Pointer(&status)), unix.WALL, 0, 0, 0)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	const signalMask, codeShift = 0x7f, 8 // wait(2)
+	if status&signalMask != 0 {
+		return uint32(Killed)
+	}
+	return status >> codeShift
+}
+
+// try makes one attempt, and undoes it where it got through.
+//
+//go:norace
+//go:nosplit
+func try(p *probeSpec, a Attempt) uint32 {
+	const here = ^uintptr(99) // AT_FDCWD
+	var fd uintptr
+	var err syscall.Errno
+	switch a {
+	case TryCanary:
+		fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT, here, uintptr(unsafe.Pointer(p.canary)), unix.O_RDONLY, 0, 0, 0)
+		if err == 0 {
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		}
+	case TryWrite:
+		fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT, here, uintptr(unsafe.Pointer(p.root)),
+			unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o600, 0, 0)
+		if err == 0 {
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+			syscall.RawSyscall(unix.SYS_UNLINKAT, here, uintptr(unsafe.Pointer(p.root)), 0)
+		}
+	case TryRoute:
+		return tryConnect(unix.SOCK_DGRAM, &p.route)
+	case TryTCP:
+		return tryConnect(unix.SOCK_STREAM, &p.local)
+	case TryHostFile:
+		_, _, err = syscall.RawSyscall6(unix.SYS_FACCESSAT, here, uintptr(unsafe.Pointer(p.hostFile)), 0, 0, 0, 0)
+	case TryIOUring:
+		_, _, err = syscall.RawSyscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
+	case TryBPF:
+		_, _, err = syscall.RawSyscall(unix.SYS_BPF, 0, 0, 1<<20)
+	case TryPerf:
+		_, _, err = syscall.RawSyscall6(unix.SYS_PERF_EVENT_OPEN, 0, 0, ^uintptr(0), ^uintptr(0), 0xffff_ffff, 0)
+	case TryUserfaultfd:
+		_, _, err = syscall.RawSyscall(unix.SYS_USERFAULTFD, 0xffff_ffff, 0, 0)
+	case TrySetns:
+		_, _, err = syscall.RawSyscall(unix.SYS_SETNS, ^uintptr(0), 0, 0)
+	}
+	return uint32(err)
 }
 
 //go:norace

@@ -39,8 +39,9 @@ type Setup struct {
 	Tasks uint32
 
 	// Probe asks for a probe before Ready: its stdin and stdout are the last two
-	// descriptors.
-	Probe bool
+	// descriptors. With ProbeForks, each attempt is made by a child of it, as the
+	// filter may kill who makes it.
+	Probe, ProbeForks bool
 }
 
 // Bare is what a guest without namespaces needs to know beside the rest.
@@ -71,12 +72,17 @@ type Confine struct {
 	LandlockRule []LandlockRule
 	Filter       []byte // of struct sock_filter, for every thread of the guest; empty: none
 
-	// CommandFilters are more of them, for commands alone, in the order in which
-	// they are installed.
-	CommandFilters [][]byte
+	// CommandFilter is another of them, for the thread that commands are forked
+	// from. Where it is there, the listener answers what it asks, else what
+	// Filter asks.
+	CommandFilter []byte
 
-	// LogOnly makes the listener let pass what Filter would refuse.
+	// LogOnly makes the listener let pass what it is asked, and note what the
+	// judges, at most 32 filters that are not installed, would have answered.
+	// Guard is one more such filter: what it refuses is refused.
 	LogOnly bool
+	Guard   []byte
+	Judges  [][]byte
 }
 
 // LandlockRule grants rights below a path (landlock(7)).
@@ -155,6 +161,7 @@ func (f *Setup) encode(e *encoder) {
 	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
 	e.u32(f.Tasks)
 	e.bool(f.Probe)
+	e.bool(f.ProbeForks)
 	e.bool(f.Bare != nil)
 	if f.Bare != nil {
 		e.str(string(f.Bare.Filter))
@@ -175,7 +182,7 @@ func (f *Setup) decode(d *decoder) {
 	f.RootReadonly, f.Pivot, f.Loopback = d.bool(), d.bool(), d.bool()
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
-	f.Tasks, f.Probe = d.u32(), d.bool()
+	f.Tasks, f.Probe, f.ProbeForks = d.u32(), d.bool(), d.bool()
 	if d.bool() {
 		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
 	}
@@ -191,8 +198,10 @@ func (c *Confine) encode(e *encoder) {
 	e.bool(c.LandlockNet)
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
-	encodeList(e, c.CommandFilters, func(f []byte) { e.str(string(f)) })
+	e.str(string(c.CommandFilter))
 	e.bool(c.LogOnly)
+	e.str(string(c.Guard))
+	encodeList(e, c.Judges, func(f []byte) { e.str(string(f)) })
 }
 
 func (c *Confine) decode(d *decoder) {
@@ -200,11 +209,9 @@ func (c *Confine) decode(d *decoder) {
 	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
 	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
-	if filter := d.str(); filter != "" {
-		c.Filter = []byte(filter)
-	}
-	c.CommandFilters = decodeList(d, 4, func() []byte { return []byte(d.str()) })
-	c.LogOnly = d.bool()
+	c.Filter, c.CommandFilter = d.bytes(), d.bytes()
+	c.LogOnly, c.Guard = d.bool(), d.bytes()
+	c.Judges = decodeList(d, 4, d.bytes)
 }
 
 // errno gives the kernel's text for a number that came over the channel.

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Limits of frames. From host to guest a frame holds an argv and an
@@ -91,6 +92,15 @@ func (d *decoder) u64() uint64 {
 func (d *decoder) i64() int64  { return int64(d.u64()) }
 func (d *decoder) bool() bool  { return d.u8() == 1 }
 func (d *decoder) str() string { return string(d.take(int(d.u32()))) }
+
+// bytes is nil where there are none.
+func (d *decoder) bytes() []byte {
+	p := d.take(int(d.u32()))
+	if len(p) == 0 {
+		return nil
+	}
+	return slices.Clone(p)
+}
 
 // decodeList reads a list whose elements take at least min bytes each, so that
 // a length that cannot be true allocates nothing.

@@ -28,8 +28,8 @@ func startBare(ctx context.Context, cfg jail.Config, p *policy.Policy, refused e
 		}
 	}
 	reason, fix := jail.BareProblem(&cfg)
-	if reason == "" && (p.Seccomp.Profile == policy.Off || p.Seccomp.Mode == policy.SeccompLog) {
-		reason, fix = "without namespaces the seccomp filter is what keeps the network, and it has to be one of Kavach's profiles, enforced",
+	if reason == "" && (p.Seccomp.Profile == policy.Off || len(p.Seccomp.Files) > 0 || p.Seccomp.Mode == policy.SeccompLog) {
+		reason, fix = "without namespaces the seccomp filter is what keeps the network, and it has to be one of Kavach's profiles alone, enforced",
 			`use seccomp.profile "strict" or "default"`
 	}
 	if reason != "" {
@@ -49,7 +49,7 @@ func bareFilter(scoped bool) ([]byte, error) {
 
 // proveBare is prove, where there are no namespaces: what they are is missing,
 // and what stands in for a part of it is told as that part.
-func proveBare(e jail.Evidence, p *policy.Policy) []backend.Proof {
+func proveBare(e jail.Evidence, p *policy.Policy, f *seccomp.Filters) []backend.Proof {
 	missing := func(c policy.Control, words string) backend.Proof {
 		return backend.Proof{Control: c, State: backend.Missing, Outside: words}
 	}
@@ -58,7 +58,7 @@ func proveBare(e jail.Evidence, p *policy.Policy) []backend.Proof {
 		missing(policy.RootPivoted, fmt.Sprintf("/proc/%d/root is the host's; Landlock alone keeps its files", e.PID)),
 		bareCaps(e), nnpProof(e), fdsProof(e), envProof(e),
 		missing(policy.ProcMasked, "/proc is the host's; Landlock alone keeps it, but for a few files"),
-		seccompProof(e, p), bareLandlock(e, p), bareNet(e), bareReadonly(e), limitsProof(e, p))
+		seccompProof(e, p, f), bareLandlock(e, p), bareNet(e), bareReadonly(e), limitsProof(e, p))
 }
 
 // bareCaps: an ordinary user cannot empty the bounding set, out of which nothing

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +69,11 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
+	filters, notes, err := filtersOf(&spec.Policy.Seccomp, cfg.NoSetID)
+	if err != nil {
+		return nil, err
+	}
+	applySeccomp(&cfg, filters)
 	j, err := jail.Start(ctx, cfg)
 	var refused *jail.NamespaceError
 	if errors.As(err, &refused) {
@@ -79,7 +82,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	return &instance{jail: j, policy: spec.Policy, without: b.without}, nil
+	return &instance{jail: j, policy: spec.Policy, without: b.without, filters: filters, notes: notes}, nil
 }
 
 // config makes of a policy what the jail is told.
@@ -114,11 +117,9 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 	if err := landlock(&cfg, p.MayMiss(policy.LandlockOn)); err != nil {
 		return cfg, err
 	}
-	var err error
 	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
-	cfg.NoSetID = direct && p.Seccomp.Profile != policy.Off
-	cfg.Filter, err = filter(p.Seccomp.Profile, cfg.NoSetID)
-	return cfg, err
+	cfg.NoSetID = direct && filtered(&p.Seccomp)
+	return cfg, nil
 }
 
 // landlock refuses what this kernel's Landlock cannot do, or goes on without
@@ -147,8 +148,6 @@ func notYet(p *policy.Policy) error {
 	missing := map[string]bool{
 		"resources.swap": p.Resources.Swap != 0,
 		"resources.io_read and resources.io_write": p.Resources.IORead > 0 || p.Resources.IOWrite > 0,
-		"seccomp.files":     len(p.Seccomp.Files) > 0,
-		"seccomp.mode: log": p.Seccomp.Mode == policy.SeccompLog,
 	}
 	for what, asked := range missing {
 		if asked {
@@ -158,38 +157,12 @@ func notYet(p *policy.Policy) error {
 	return nil
 }
 
-// filters holds each profile compiled, for the life of the program.
-var filters sync.Map // filterKey → []byte
-
-type filterKey struct {
-	profile string
-	noSetID bool
-}
-
-func filter(profile string, noSetID bool) ([]byte, error) {
-	switch profile {
-	case policy.Off:
-		return nil, nil
-	case "":
-		profile = policy.SeccompStrict
-	}
-	key := filterKey{profile, noSetID}
-	if compiled, ok := filters.Load(key); ok {
-		return compiled.([]byte), nil
-	}
-	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true, NoSetID: noSetID})
-	if err != nil {
-		return nil, err
-	}
-	compiled := seccomp.Marshal(program)
-	filters.Store(key, compiled)
-	return compiled, nil
-}
-
 type instance struct {
 	jail    *jail.Jail
 	policy  policy.Policy
 	without []policy.Control
+	filters *seccomp.Filters
+	notes   []string
 }
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
@@ -232,8 +205,10 @@ func hint(e *backend.ExecError, root string) string {
 }
 
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
-	return prove(i.jail.Evidence(), &i.policy), nil
+	return prove(i.jail.Evidence(), &i.policy, i.filters), nil
 }
+
+func (i *instance) Notes() []string { return i.notes }
 
 func (i *instance) Pause(ctx context.Context) error   { return i.jail.Pause(ctx) }
 func (i *instance) Resume(ctx context.Context) error  { return i.jail.Resume(ctx) }
@@ -259,7 +234,11 @@ func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
 	exit := backend.Exit{
 		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(tasks),
 		OOMKilled: p.instance.jail.OOMKills() > p.before,
-		Denials:   denials(e.Denials, p.instance.policy.Seccomp.Profile),
+	}
+	if judges := p.instance.filters.Judges; judges != nil {
+		exit.Needed = needs(e.Denials, judges)
+	} else {
+		exit.Denials = denials(e.Denials, p.instance.filters)
 	}
 	if memory > 0 {
 		exit.MemoryPeak = memory
@@ -272,23 +251,9 @@ func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
 	return exit, nil
 }
 
-func denials(calls map[int64]int, profile string) []backend.Denial {
-	if profile == "" {
-		profile = policy.SeccompStrict
-	}
-	var out []backend.Denial
-	for nr, count := range calls {
-		d := backend.Denial{
-			Kind: "syscall", Target: seccomp.Name(runtime.GOARCH, int(nr)), Rule: "seccomp." + profile, Count: count,
-		}
-		out = append(out, d)
-	}
-	slices.SortFunc(out, func(a, b backend.Denial) int { return strings.Compare(a.Target, b.Target) })
-	return out
-}
-
 var (
 	_ backend.Pauser  = (*instance)(nil)
 	_ backend.Resizer = (*process)(nil)
 	_ backend.Layered = (*instance)(nil)
+	_ backend.Noted   = (*instance)(nil)
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -25,14 +26,14 @@ func verdict(seen bool) backend.State {
 
 // prove turns evidence into proofs. Each is a sentence that a person can check
 // on a command of their own, with the file that it names.
-func prove(e jail.Evidence, p *policy.Policy) []backend.Proof {
+func prove(e jail.Evidence, p *policy.Policy, f *seccomp.Filters) []backend.Proof {
 	if e.Bare {
-		return proveBare(e, p)
+		return proveBare(e, p, f)
 	}
 	proofs := namespaceProofs(e)
 	return append(proofs,
 		userProof(e), rootProof(e, p), capsProof(e), nnpProof(e), fdsProof(e), envProof(e), procProof(e),
-		seccompProof(e, p), landlockProof(e, p), netProof(e), readonlyProof(e, p), limitsProof(e, p))
+		seccompProof(e, p, f), landlockProof(e, p), netProof(e), readonlyProof(e, p), limitsProof(e, p))
 }
 
 func namespaceProofs(e jail.Evidence) []backend.Proof {
@@ -128,17 +129,6 @@ func procProof(e jail.Evidence) backend.Proof {
 	}
 }
 
-func seccompProof(e jail.Evidence, p *policy.Policy) backend.Proof {
-	proof := backend.Proof{Control: policy.SeccompOn, State: backend.Missing, Outside: "the policy asks for no filter"}
-	if p.Seccomp.Profile == policy.Off {
-		return proof
-	}
-	proof.State = verdict(e.Status["Seccomp"] == "2" && e.Report[guest.TryIOUring] == unix.EPERM)
-	proof.Outside = fmt.Sprintf("/proc/%d/status: Seccomp %s, Seccomp_filters %s", e.PID, e.Status["Seccomp"], e.Status["Seccomp_filters"])
-	proof.Inside = "io_uring_setup: " + answer(e.Report[guest.TryIOUring])
-	return proof
-}
-
 // landlockProof has no outside witness: the kernel shows a domain to nobody. It
 // was taken before any code but Kavach's own had run inside.
 func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
@@ -152,7 +142,9 @@ func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 		e.ABI, guest.CanaryPath, answer(refused), answer(control))
 	if !p.Network.Loopback && e.ABI >= 4 {
 		tcp := e.Report[guest.TryTCP]
-		held = held && tcp == unix.EACCES
+		// Where a filter lets nobody have a socket, there is none to try with.
+		none := tcp != 0 && tcp == e.Report[guest.TryRoute]
+		held = held && (tcp == unix.EACCES || none)
 		proof.Inside += "; connect by TCP: " + answer(tcp)
 	}
 	proof.State = verdict(held)
@@ -178,7 +170,7 @@ func lessOf(s backend.State) backend.State {
 func netProof(e jail.Evidence) backend.Proof {
 	_, own := e.NS["net"]
 	alone := own && slices.Equal(e.Links, []string{"lo"}) && e.Routes == 0
-	unreachable := e.Report[guest.TryRoute] == unix.ENETUNREACH || e.Report[guest.TryRoute] == unix.EPERM
+	unreachable := e.Report[guest.TryRoute] != 0
 	return backend.Proof{
 		Control: policy.NetOff, State: verdict(alone && unreachable),
 		Outside: fmt.Sprintf("/proc/%d/net: links %s, %d routes", e.PID, strings.Join(e.Links, " "), e.Routes),
@@ -247,6 +239,9 @@ func mountAt(e jail.Evidence, point string) (m jail.Mount, found bool) {
 func answer(e syscall.Errno) string {
 	if e == 0 {
 		return "allowed"
+	}
+	if e == guest.Killed {
+		return "killed"
 	}
 	if name := unix.ErrnoName(e); name != "" {
 		return name

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
 )
@@ -67,6 +68,7 @@ func fixOf(err error) string {
 		leftover    *leftoverError
 		field       *policy.FieldError
 		file        *policyfile.Error
+		profile     *seccomp.FileError
 	)
 	switch {
 	case errors.As(err, &leftover):
@@ -83,6 +85,8 @@ func fixOf(err error) string {
 		return field.Fix
 	case errors.As(err, &file):
 		return file.Fix
+	case errors.As(err, &profile):
+		return profile.Fix
 	}
 	return ""
 }

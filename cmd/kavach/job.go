@@ -51,7 +51,7 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}

@@ -21,6 +21,7 @@ type outcome struct {
 	OOMKilled bool             `json:"oom_killed"`
 	Truncated bool             `json:"truncated"`
 	Denials   []backend.Denial `json:"denials"`
+	Needed    *needed          `json:"needed,omitempty"` // nil: nothing was logged
 	Unscanned []string         `json:"unscanned"`
 	Usage     usage            `json:"usage"`
 }
@@ -30,6 +31,15 @@ type usage struct {
 	CPUMS      int64 `json:"cpu_ms"`
 	MemoryPeak int64 `json:"memory_peak_bytes"`
 	PIDsPeak   int   `json:"pids_peak"`
+}
+
+// needed is what a log of system calls has found.
+type needed struct {
+	Calls []backend.Need `json:"calls"`
+
+	// Profile is the strictest of Kavach's profiles that would have refused
+	// nothing; empty: neither would have.
+	Profile string `json:"profile"`
 }
 
 func newOutcome(res *kavach.Result, code int) outcome {
@@ -47,6 +57,9 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	}
 	if o.Denials == nil {
 		o.Denials = []backend.Denial{}
+	}
+	if res.Needed != nil {
+		o.Needed = &needed{Calls: res.Needed, Profile: enough(res.Needed)}
 	}
 	if o.Unscanned == nil {
 		o.Unscanned = []string{}

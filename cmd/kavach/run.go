@@ -34,6 +34,8 @@ type runFlags struct {
 	user        string
 	rootfs      string
 	writable    bool
+	seccomp     string
+	seccompLog  bool
 	bestEffort  []string
 	json        bool
 	verbose     bool
@@ -86,6 +88,8 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
 	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
 	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
+	fs.Text(&f.seccomp, "seccomp", "", "PROFILE", "strict, default or off; or a file in the JSON of OCI or Docker, with a / or . in its name", seccompNames)
+	fs.Bool(&f.seccompLog, "seccomp-log", "", "refuse no system call, and say at the end which would have been refused")
 	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it; namespaces: without all that takes them", controlNames)
 	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
 	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")

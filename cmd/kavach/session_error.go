@@ -7,6 +7,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
 )
@@ -70,6 +71,7 @@ func sessionCode(err error) string {
 		unsupported *backend.UnsupportedError
 		file        *policyfile.Error
 		field       *policy.FieldError
+		profile     *seccomp.FileError
 		usage       *usageError
 	)
 	switch {
@@ -81,7 +83,7 @@ func sessionCode(err error) string {
 		return errState
 	case errors.As(err, &low), errors.As(err, &unavailable), errors.As(err, &unsupported):
 		return errRefused
-	case errors.As(err, &file), errors.As(err, &field):
+	case errors.As(err, &file), errors.As(err, &field), errors.As(err, &profile):
 		return errPolicy
 	case errors.As(err, &usage):
 		return errParams

@@ -28,6 +28,9 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 	if j.verbose || (codeOf(res) != 0 && !j.json) {
 		tellDenials(w, out, res.Denials)
 	}
+	if sb.Policy().Seccomp.Mode == policy.SeccompLog && !j.json {
+		tellNeeded(w, out, res)
+	}
 }
 
 // warnMissing says, before a command runs, which controls there are not, though
@@ -96,7 +99,7 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 		line("unscanned", path+": the command could change it on the host by itself")
 	}
 	line("usage", usageText(res.Usage))
-	for _, note := range j.notes {
+	for _, note := range append(j.notes, sb.Notes()...) {
 		line("note", note)
 	}
 }

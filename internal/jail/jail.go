@@ -14,6 +14,7 @@ package jail
 import (
 	"time"
 
+	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -49,8 +50,15 @@ type Config struct {
 	// kernel's. It is for tests, which show with it what an older kernel does.
 	LandlockABI int
 
-	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
-	Filter []byte
+	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly,
+	// Guard and Judges are what guest.Confine says. Empty: none.
+	Filter, CommandFilter []byte
+	LogOnly               bool
+	Guard                 []byte
+	Judges                [][]byte
+
+	// FilterKills says that a filter may end the process that makes a call.
+	FilterKills bool
 
 	// NoSetID says that Filter lets no command make a file setuid or setgid.
 	// Without it, nothing that root mounts is writable (access direct).
@@ -86,5 +94,5 @@ type Exit struct {
 	Status  uint32 // as wait4(2) tells it
 	CPU     time.Duration
 	MaxRSS  int64
-	Denials map[int64]int // system call number → how often it was refused
+	Denials map[int64]guest.DeniedCall // by number
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -203,19 +204,26 @@ func (j *Jail) handle(frame guest.Frame) error {
 				return fmt.Errorf("the guest ended command %d, which it had not started", f.ID)
 			}
 			j.unregister(f.ID)
-			p.exit = Exit{Status: f.Status, CPU: time.Duration(max(f.CPUMicros, 0)) * time.Microsecond, MaxRSS: max(f.MaxRSS, 0)}
-			for _, d := range f.Denials {
-				if p.exit.Denials == nil {
-					p.exit.Denials = make(map[int64]int)
-				}
-				p.exit.Denials[d.Number] += int(d.Count)
-			}
+			p.exit = Exit{Status: f.Status, CPU: time.Duration(max(f.CPUMicros, 0)) * time.Microsecond, MaxRSS: max(f.MaxRSS, 0), Denials: sumDenials(f.Denials)}
 			close(p.done)
 		}
 	default:
 		return fmt.Errorf("the guest sent a frame of type %T", frame)
 	}
 	return nil // an id that is not known any more is no harm
+}
+
+// sumDenials puts together what a guest says of one call; ours says it once.
+func sumDenials(calls []guest.DeniedCall) map[int64]guest.DeniedCall {
+	sums := make(map[int64]guest.DeniedCall, len(calls))
+	for _, c := range calls {
+		sum := sums[c.Number]
+		c.Count = uint32(min(uint64(sum.Count)+uint64(c.Count), math.MaxUint32))
+		c.Refused |= sum.Refused
+		c.Absent |= sum.Absent
+		sums[c.Number] = c
+	}
+	return sums
 }
 
 // answer tells Exec what became of its command. Only the first answer counts: a

@@ -86,7 +86,7 @@ func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
 		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
 		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
 		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.FilterKills,
 	}
 }
 
@@ -141,7 +141,8 @@ func (j *Jail) confine() guest.Confine {
 		c.LandlockRule, c.LandlockABI = landlockRules(&j.cfg), uint32(j.cfg.landlockABI())
 	}
 	if j.cfg.with(policy.SeccompOn) {
-		c.Filter = j.cfg.Filter
+		c.Filter, c.CommandFilter = j.cfg.Filter, j.cfg.CommandFilter
+		c.LogOnly, c.Guard, c.Judges = j.cfg.LogOnly, j.cfg.Guard, j.cfg.Judges
 	}
 	return c
 }

@@ -1,9 +1,6 @@
 package seccomp
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // bare are the calls that a sandbox without namespaces refuses beside what its
 // profile refuses: what a network, IPC or mount namespace would have made
@@ -88,50 +85,9 @@ func Bare(arch string, scoped bool) ([]Instruction, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b builder
-	kill, refused, allowed := b.put(opRet, retKillProcess), b.put(opRet, retErrno|errEPERM), b.put(opRet, retAllow)
 	groups := bare[:]
 	if !scoped {
 		groups = append(slices.Clone(groups), notEverybody)
 	}
-	targets := make(map[string]label)
-	for _, g := range groups {
-		to := refused
-		for i := len(g.when) - 1; i >= 0; i-- {
-			then := allowed
-			for j := len(g.when[i]) - 1; j >= 0; j-- {
-				then = b.test(g.when[i][j], then, to)
-			}
-			to = then
-		}
-		for name := range strings.FieldsSeq(g.calls) {
-			targets[name] = to
-		}
-	}
-	runs := []span{{0, allowed}}
-	for _, c := range m.calls {
-		if to, ok := targets[c.name]; ok {
-			runs = append(runs, span{c.nr, to}, span{c.nr + 1, allowed})
-		}
-	}
-	b.search(merged(runs))
-	number := b.put(opLoad, offNumber)
-	b.branch(opJEq, m.audit, number, kill)
-	b.put(opLoad, offArch)
-	return b.program(), nil
-}
-
-// merged joins runs that begin where another begins, or lead where it leads.
-func merged(runs []span) (out []span) {
-	for _, r := range runs {
-		if n := len(out); n > 0 && out[n-1].first == r.first {
-			out[n-1].to = r.to
-			continue
-		}
-		if n := len(out); n > 0 && out[n-1].to == r.to {
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
+	return compile(restrictions(m, groups, retAllow), m, nil)
 }

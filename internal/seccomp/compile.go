@@ -1,36 +1,16 @@
 package seccomp
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
-// outcome are the places where a program ends.
-type outcome struct {
-	kill, absent, refused, allowed label
-}
-
-// compile writes the program of one list. Its order is: the architecture, a
-// search for the number, rules on arguments, answers.
-func compile(in profiles, o Options, refusal uint32) ([]Instruction, error) {
-	m, err := machineOf(o.Arch)
-	if err != nil {
-		return nil, err
-	}
-	var b builder
-	out := outcome{
-		kill:    b.put(opRet, retKillProcess),
-		absent:  b.put(opRet, retErrno|errENOSYS),
-		refused: b.put(opRet, refusal),
-		allowed: b.put(opRet, retAllow),
-	}
-	tables := [][]group{allowed[:], refused[:]}
-	if o.NoSetID {
-		tables = append(tables, noSetID[:])
-	}
-	b.search(b.spans(m.calls, b.targets(tables, in, out), out))
+// compile writes the program of a list, with what to makes of its answers; nil:
+// as they are. Its order is: the architecture, a search for the number, rules on
+// arguments, answers.
+func compile(l list, m machine, to func(uint32) uint32) ([]Instruction, error) {
+	b := &builder{answers: make(map[uint32]label), to: to}
+	kill := b.answer(retKillProcess)
+	b.search(b.spans(l, m.calls))
 	number := b.put(opLoad, offNumber)
-	b.branch(opJEq, m.audit, number, out.kill)
+	b.branch(opJEq, m.audit, number, kill)
 	b.put(opLoad, offArch)
 
 	if n := len(b.reversed); n > maxInstructions {
@@ -45,12 +25,18 @@ type span struct {
 	to    label
 }
 
+// x32Bit is __X32_SYSCALL_BIT (asm/unistd.h): numbers with it are the calls of
+// another ABI of amd64, which no list of ours means.
+const x32Bit = 0x4000_0000
+
 // spans writes the rules on arguments and returns where each number leads.
-// Numbers without a call lead to absent: gaps, and all those above the highest
-// call, which as unsigned numbers include negative ones and those of x32 (bit
-// 30, __X32_SYSCALL_BIT).
-func (b *builder) spans(calls []syscall, targets map[string]label, out outcome) []span {
-	runs := []span{{0, out.absent}}
+// Numbers without a call are unknown: gaps, and those above the highest call,
+// up to those of x32, which are ENOSYS, with all that is above them: as unsigned
+// numbers these include negative ones.
+func (b *builder) spans(l list, calls []syscall) []span {
+	absent, unknown := b.answer(retErrno|errENOSYS), b.answer(l.unknown)
+	made := make(map[*ruling]label)
+	runs := []span{{0, unknown}}
 	add := func(nr uint32, to label) {
 		last := &runs[len(runs)-1]
 		switch {
@@ -62,45 +48,22 @@ func (b *builder) spans(calls []syscall, targets map[string]label, out outcome) 
 		}
 	}
 	next := uint32(0)
-	for _, c := range calls {
+	for i, c := range calls {
 		if c.nr > next {
-			add(next, out.absent)
+			add(next, unknown)
 		}
-		to, ok := targets[c.name]
+		r := l.calls[i]
+		to, ok := made[r]
 		if !ok {
-			to = out.refused
+			to = (&writer{b, r.parts, make(map[place]label)}).write(place{0, retAllow})
+			made[r] = to
 		}
 		add(c.nr, to)
 		next = c.nr + 1
 	}
-	add(next, out.absent)
+	add(next, unknown)
+	add(x32Bit, absent)
 	return runs
-}
-
-// targets returns where the calls lead that are not simply refused; what a later
-// table says of a call holds.
-func (b *builder) targets(tables [][]group, in profiles, out outcome) map[string]label {
-	targets := make(map[string]label, len(syscallsAMD64))
-	for _, table := range tables {
-		for i := range table {
-			g := &table[i]
-			var to label
-			switch {
-			case g.absent:
-				to = out.absent
-			case g.in&in == 0:
-				continue
-			case g.when == nil:
-				to = out.allowed
-			default:
-				to = b.rule(g.when, out)
-			}
-			for name := range strings.FieldsSeq(g.calls) {
-				targets[name] = to
-			}
-		}
-	}
-	return targets
 }
 
 // search writes a binary search. That of more than one run starts with what is
@@ -115,16 +78,55 @@ func (b *builder) search(runs []span) label {
 	return b.branch(opJGe, runs[middle].first, above, below)
 }
 
-func (b *builder) rule(r rule, out outcome) label {
-	otherwise := out.refused
-	for i := len(r) - 1; i >= 0; i-- {
-		then := out.allowed
-		for j := len(r[i]) - 1; j >= 0; j-- {
-			then = b.test(r[i][j], then, otherwise)
-		}
-		otherwise = then
+// answer returns where the program ends so.
+func (b *builder) answer(k uint32) label {
+	if b.to != nil {
+		k = b.to(k)
 	}
-	return otherwise
+	at, ok := b.answers[k]
+	if !ok {
+		at = b.put(opRet, k)
+		b.answers[k] = at
+	}
+	return at
+}
+
+// writer writes one ruling. Where two ways lead to the same place, what comes
+// from there on is written once.
+type writer struct {
+	*builder
+	parts   []*decision
+	written map[place]label
+}
+
+// place is where a ruling is when the parts before next have come to answer.
+type place struct {
+	next   int
+	answer uint32
+}
+
+func (w *writer) write(at place) label {
+	if at.next == len(w.parts) {
+		return w.answer(at.answer)
+	}
+	if to, ok := w.written[at]; ok {
+		return to
+	}
+	d := w.parts[at.next]
+	after := func(answer uint32) label {
+		return w.write(place{at.next + 1, stricter(at.answer, answer)})
+	}
+	to := after(d.otherwise)
+	for i := len(d.clauses) - 1; i >= 0 && len(w.reversed) <= maxInstructions; i-- {
+		c := d.clauses[i]
+		then := after(c.answer)
+		for j := len(c.when) - 1; j >= 0 && then != to; j-- {
+			then = w.test(c.when[j], then, to)
+		}
+		to = then
+	}
+	w.written[at] = to
+	return to
 }
 
 // test writes one comparison a value. The upper half of the argument is read
@@ -134,10 +136,16 @@ func (b *builder) test(t test, yes, no label) label {
 		yes, no = no, yes
 	}
 	offset := uint32(offArgs + t.arg*argSize)
-	if t.mask>>32 != 0 {
+	switch {
+	case t.least:
+		return b.testLeast(t, offset, yes, no)
+	case t.mask>>32 != 0:
 		return b.testWhole(t, offset, yes, no)
 	}
 	for i := len(t.values) - 1; i >= 0; i-- {
+		if t.values[i]>>32 != 0 {
+			continue // the mask has no such bits
+		}
 		no = b.branch(opJEq, uint32(t.values[i]), yes, no)
 	}
 	return b.half(offset, uint32(t.mask))
@@ -152,6 +160,16 @@ func (b *builder) testWhole(t test, offset uint32, yes, no label) label {
 		no = b.half(offset+highHalf, uint32(t.mask>>32))
 	}
 	return no
+}
+
+// testLeast compares two words as one number.
+func (b *builder) testLeast(t test, offset uint32, yes, no label) label {
+	v := t.values[0]
+	b.branch(opJGe, uint32(v), yes, no)
+	lower := b.half(offset, uint32(t.mask))
+	equal := b.branch(opJEq, uint32(v>>32), lower, no)
+	b.branch(opJGt, uint32(v>>32), yes, equal)
+	return b.half(offset+highHalf, uint32(t.mask>>32))
 }
 
 // half writes the load of half an argument in front of what compares it, which

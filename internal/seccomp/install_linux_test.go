@@ -160,7 +160,30 @@ var attempts = map[string]func() error{
 		}
 		return result(errno)
 	},
-	"guest": guest,
+	"guest":  guest,
+	"orphan": orphan,
+}
+
+// orphan makes a refused call when nobody listens any more.
+func orphan() error {
+	program, err := Compile("default", Options{Arch: runtime.GOARCH, Notify: true})
+	if err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	prog := unix.SockFprog{Len: uint16(len(program)), Filter: (*unix.SockFilter)(unsafe.Pointer(&program[0]))}
+	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&prog)))
+	if errno != 0 {
+		return errno
+	}
+	if err := unix.Close(int(listener)); err != nil {
+		return err
+	}
+	_, _, errno = unix.Syscall(unix.SYS_IO_URING_SETUP, 1, 0, 0)
+	return result(errno)
 }
 
 func result(errno unix.Errno) error {
@@ -253,6 +276,15 @@ func TestKernelRefuses(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A listener that is gone refuses: closed, not open.
+func TestNobodyListens(t *testing.T) {
+	cmd := again(t, "none")
+	cmd.Env = append(cmd.Env, envDo+"=orphan")
+	if out, _ := cmd.CombinedOutput(); string(out) != "under the filter: "+unix.ENOSYS.Error()+"\n" {
+		t.Errorf("%q, want %v", out, unix.ENOSYS)
 	}
 }
 

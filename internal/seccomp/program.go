@@ -11,6 +11,7 @@ const (
 	opJump = 0x05 // BPF_JMP | BPF_JA
 	opJEq  = 0x15 // BPF_JMP | BPF_JEQ | BPF_K
 	opJGe  = 0x35 // BPF_JMP | BPF_JGE | BPF_K, unsigned
+	opJGt  = 0x25 // BPF_JMP | BPF_JGT | BPF_K, unsigned
 	opRet  = 0x06 // BPF_RET | BPF_K
 )
 
@@ -27,8 +28,12 @@ const (
 // Answers of a filter (linux/seccomp.h); the errno is in the low 16 bits.
 const (
 	retKillProcess = 0x80000000
+	retKillThread  = 0x00000000
+	retTrap        = 0x00030000
 	retErrno       = 0x00050000
 	retUserNotif   = 0x7fc00000
+	retTrace       = 0x7ff00000
+	retLog         = 0x7ffc0000
 	retAllow       = 0x7fff0000
 
 	errEPERM  = 1
@@ -45,6 +50,8 @@ type label int
 // only forwards, every target is known when a jump to it is written.
 type builder struct {
 	reversed []Instruction
+	answers  map[uint32]label
+	to       func(uint32) uint32 // nil: what a list answers is what the program does
 }
 
 func (b *builder) put(code uint16, k uint32) label {

@@ -6,16 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-// optional are programs that make test does not install: those who have them see
-// that they work.
-var optional = []string{"java", "rustc", "npm", "setarch"}
 
 // need skips a test whose program is not there.
 func need(t *testing.T, program string) {
@@ -184,6 +179,8 @@ new Worker('1', { eval: true }).on('exit', () => {
 });
 `
 
+// What is here needs no place of its own to run in; package backend/process runs
+// more, in sandboxes.
 func TestPrograms(t *testing.T) {
 	for _, row := range []struct {
 		name    string
@@ -204,17 +201,8 @@ func TestPrograms(t *testing.T) {
 		{"static C", "gcc", `"$STATIC"`, "static works", ""},
 		{"gcc and make", "make", `printf '#include <stdio.h>\nint main(void){puts("compiled");}\n' >a.c; printf 'a: a.c\n\tgcc -O2 -pipe -o a a.c\n' >Makefile; make -j2 >/dev/null; ./a`, "compiled", ""},
 		{"git", "git", `git init -q .; echo a >a; git add a; git -c user.name=a -c user.email=a@b commit -qm first; git clone -q . c; git -C c log --format=%s; git gc -q; git status --short; git stash list; git diff HEAD`, "first", ""},
-		{"java", "java", `java -XshowSettings:vm -version 2>&1; echo 'class A { public static void main(String[] a) throws Exception { new java.net.ServerSocket(0).close(); new ProcessBuilder("true").start().waitFor(); System.out.println("java works"); } }' >A.java; java A.java`, "java works", ""},
-		{"rustc", "rustc", `echo 'fn main() { std::thread::spawn(|| std::process::Command::new("true").status().unwrap()).join().unwrap(); println!("rust works"); }' >a.rs; rustc -O a.rs && ./a`, "rust works", ""},
-		{"npm", "npm", `npm init -y >/dev/null; mkdir d; echo '{"name":"d","version":"1.0.0"}' >d/package.json; npm install --offline --no-audit --no-fund ./d && ls node_modules; npm pack --silent`, "d", ""},
 		{"pip", "/usr/bin/python3", `/usr/bin/python3 -m venv --without-pip v && v/bin/python -c 'print("venv works")'; /usr/bin/python3 -m pip --version || true`, "venv works", ""},
-		{"database IPC", "/usr/bin/python3", `/usr/bin/python3 -c 'import ctypes; c = ctypes.CDLL(None); i = c.shmget(0, 4096, 0o1600); assert i >= 0; c.shmctl(i, 0, None); print("shm works")'`, "shm works", "strict"},
-		{"repeatable addresses", "setarch", `setarch -R echo same`, "same", "strict"},
 	} {
-		if slices.Contains(optional, row.needs) && !has(row.needs) {
-			t.Logf("%s is not there", row.needs)
-			continue
-		}
 		for _, filter := range []string{"none", "default", "strict"} {
 			t.Run(row.name+"/"+filter, func(t *testing.T) {
 				t.Parallel()

@@ -38,11 +38,13 @@ type rule []alternative
 type alternative []test
 
 // test holds if argument arg, masked, is one of values, of which there is at
-// least one; with not set, if it is none of them.
+// least one; with least, if it is not less than the only value. With not, it
+// holds where it would not.
 type test struct {
 	arg    int
 	mask   uint64
 	not    bool
+	least  bool
 	values []uint64
 }
 

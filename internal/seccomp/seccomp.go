@@ -17,12 +17,15 @@
 //     does not run the filter.
 //
 // The filter is on all threads of the guest, and so on the commands which it
-// forks. Kavach installs no other: if filters stack, the most restrictive answer
-// counts, and ERRNO is more restrictive than USER_NOTIF, so that a second one
-// would hide what it refuses. One of the threads answers the notifications.
-// A call of its own that the filter refused would wait for itself, and the
-// sandbox would hang: a profile must allow whatever the guest does after its
-// set-up (TestGuestMayDoItsWork).
+// forks. One of the threads answers the notifications. A call of its own that the
+// filter refused would wait for itself, and the sandbox would hang: a profile
+// must allow whatever the guest does after its set-up (TestGuestMayDoItsWork).
+//
+// Profiles of a user's (file.go) are for commands alone. They are compiled with
+// the named one to one program, which is put beside the guest's: if filters
+// stack, the most restrictive answer counts, and ERRNO is more restrictive than
+// USER_NOTIF, so that one filter would hide from the listener what another
+// refuses (Filters, filters.go).
 //
 // What this package does not protect: everything behind a pointer (paths,
 // socket addresses, the flags of openat2, clone3's structure), since another
@@ -30,7 +33,7 @@
 // allowed do with a bug in the kernel; files, networks and memory as such,
 // which are the work of mounts, Landlock, namespaces and cgroups. chmod with
 // S_ISUID is allowed: no_new_privs and nosuid mounts make the bit worthless
-// inside, and [Options.NoSetID] is for where files are not only inside.
+// inside, and [Config.NoSetID] is for where files are not only inside.
 // ioctl is filtered by request and not by device. A program that may install
 // filters of its own (default) can hide its refused calls from the listener,
 // not get them through.
@@ -39,23 +42,6 @@ package seccomp
 import "fmt"
 
 //go:generate go run gen/main.go
-
-// Options say for what a filter is compiled.
-type Options struct {
-	// Arch is the architecture of the guest, as in GOARCH: "amd64" or "arm64".
-	// There is no default.
-	Arch string
-
-	// Notify answers refused calls with SECCOMP_RET_USER_NOTIF (Linux 5.0):
-	// a listener counts them and answers EPERM. Without a listener, or once it
-	// is closed, the kernel answers ENOSYS. Zero: EPERM by the filter itself.
-	Notify bool
-
-	// NoSetID refuses to make files setuid or setgid, and openat2 altogether
-	// (ENOSYS), whose mode is behind a pointer. It is for sandboxes that write
-	// to the host's own files, which outside are not nosuid. Zero: no.
-	NoSetID bool
-}
 
 // Instruction has the layout of struct sock_filter (linux/filter.h).
 type Instruction struct {
@@ -70,18 +56,21 @@ const (
 	profileStrict  = "strict"
 )
 
-// Compile returns the filter for the guest and its commands. Profile is
-// "default" or "strict"; "" is strict, as in a policy.
-func Compile(profile string, o Options) ([]Instruction, error) {
-	refused := uint32(retErrno | errEPERM)
-	if o.Notify {
-		refused = retUserNotif
-	}
+// named is a profile of the tables.
+func named(profile string, m machine) (list, error) {
 	switch profile {
 	case profileDefault:
-		return compile(inDefault, o, refused)
+		return listOf(inDefault, m), nil
 	case profileStrict, "":
-		return compile(inStrict, o, refused)
+		return listOf(inStrict, m), nil
 	}
-	return nil, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
+	return list{}, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
+}
+
+// notify asks the listener in the place of EPERM.
+func notify(answer uint32) uint32 {
+	if answer == retErrno|errEPERM {
+		return retUserNotif
+	}
+	return answer
 }
