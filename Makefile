@@ -1,6 +1,7 @@
 # make          build bin/kavach
 # make install  it, its manual and its completions below PREFIX (DESTDIR before it)
 # make test     all tests, as root (where it is root) and as an ordinary user
+# make test-vm  some tests on Linux 6.1 with pure cgroup v2, in QEMU
 # make lint     vet, golangci-lint, govulncheck
 # make fuzz     each fuzz target for FUZZTIME
 # make bench    Kavach beside its peers
@@ -14,7 +15,7 @@ PREFIX   ?= /usr/local
 
 export CGO_ENABLED ?= 0
 
-.PHONY: all build install test test-programs lint fuzz bench clean tools
+.PHONY: all build install test test-programs test-vm lint fuzz bench clean tools
 
 all: build
 
@@ -41,6 +42,9 @@ test-programs:
 
 test: test-programs build
 	@sh .ci/test
+
+test-vm:
+	@sh .ci/test-vm
 
 lint:
 	$(GO) vet ./...
