@@ -29,6 +29,15 @@ func Main() {
 const gcPercent = 20
 
 func run() error {
+	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
+		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+			return fmt.Errorf("close descriptors: %w", err)
+		}
+	}
+	oom, err := openOOMScore() // while this process's files are its own
+	if err != nil {
+		return err
+	}
 	if err := notDumpable(); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
@@ -37,11 +46,6 @@ func run() error {
 	// that, 1 does (core(5), do_coredump), and is too small for a file.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("limit of cores: %w", err)
-	}
-	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
-		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
-			return fmt.Errorf("close descriptors: %w", err)
-		}
 	}
 	conn, err := newConn(os.NewFile(ChannelFD, "channel"), maxToGuest)
 	if err != nil {
@@ -59,6 +63,7 @@ func run() error {
 		return fmt.Errorf("%w: %T in the place of the set-up", errFrame, frame)
 	}
 	g := newGuest(conn)
+	g.oom = oom
 	if err := g.boot(setup, fds); err != nil {
 		return errors.Join(err, conn.Send(asFailed(err)))
 	}
@@ -110,7 +115,10 @@ func (g *guest) boot(s *Setup, fds []int) error {
 		}
 	}
 	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
-	if err := g.startLauncher(&s.Confine, tasks); err != nil {
+	if !s.OOMFirst {
+		g.oom.close()
+	}
+	if err := g.startLauncher(s, tasks); err != nil {
 		return err
 	}
 	if err := g.confineAll(&s.Confine); err != nil {

@@ -14,12 +14,15 @@ const lastSignal = 64
 
 // startLauncher starts the thread that all commands are forked from, and makes
 // it what a command shall be.
-func (g *guest) startLauncher(c *Confine, tasks []int) error {
+func (g *guest) startLauncher(s *Setup, tasks []int) error {
 	g.launches = make(chan func())
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good
-		err := confineThread(c, tasks)
+		err := join(tasks, s.CgroupNS)
+		if err == nil {
+			err = confineThread(&s.Confine)
+		}
 		ready <- err
 		if err != nil {
 			return
@@ -31,8 +34,8 @@ func (g *guest) startLauncher(c *Confine, tasks []int) error {
 	return <-ready
 }
 
-// confineThread confines the calling thread, and what it forks.
-func confineThread(c *Confine, tasks []int) error {
+// join moves the calling thread into the cgroups that it is to fork commands in.
+func join(tasks []int, namespace bool) error {
 	for _, fd := range tasks {
 		// "0" is the calling thread. A thread that moves itself needs no RCU
 		// grace period, which is 18 ms.
@@ -41,6 +44,14 @@ func confineThread(c *Confine, tasks []int) error {
 		}
 		unix.Close(fd)
 	}
+	if !namespace {
+		return nil
+	}
+	return fail("cgroup", "namespace", unix.Unshare(unix.CLONE_NEWCGROUP))
+}
+
+// confineThread confines the calling thread, and what it forks.
+func confineThread(c *Confine) error {
 	if c.DropCaps {
 		if err := dropBounding(); err != nil {
 			return fail("capabilities", "bounding set", err)

@@ -16,6 +16,7 @@ type guest struct {
 	launches chan func() // run by the launcher, one after another
 	rlimits  []Rlimit
 	closeFDs bool
+	oom      oomScore
 	forked   chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
@@ -119,7 +120,9 @@ func (g *guest) prepare(c *childSpec) {
 func (g *guest) forkHere(c *childSpec, id uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.oom.raise()
 	pid, errno := forkChild(c)
+	g.oom.restore()
 	if errno != 0 {
 		return errno
 	}

@@ -82,6 +82,14 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid, setgroups: j.ids.root,
 		}
 	}
+	if j.group != nil {
+		into, err := j.group.Open()
+		if err != nil {
+			return err
+		}
+		defer into.Close() // nil: there is nothing to be started in
+		g.cgroup = into
+	}
 	j.process, err = startChild(g)
 	return err
 }
