@@ -34,10 +34,7 @@ func run() error {
 			return fmt.Errorf("close descriptors: %w", err)
 		}
 	}
-	oom, err := openOOMScore() // while this process's files are its own
-	if err != nil {
-		return err
-	}
+	oom, oomErr := openOOMScore() // while this process's files are its own
 	if err := notDumpable(); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
@@ -63,7 +60,7 @@ func run() error {
 		return fmt.Errorf("%w: %T in the place of the set-up", errFrame, frame)
 	}
 	g := newGuest(conn)
-	g.oom = oom
+	g.oom, g.oomErr = oom, oomErr
 	if err := g.boot(setup, fds); err != nil {
 		return errors.Join(err, conn.Send(asFailed(err)))
 	}
@@ -117,6 +114,8 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
 	if !s.OOMFirst {
 		g.oom.close()
+	} else if g.oomErr != nil {
+		return g.oomErr
 	}
 	if err := g.startLauncher(s, tasks); err != nil {
 		return err

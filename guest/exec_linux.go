@@ -17,6 +17,7 @@ type guest struct {
 	rlimits  []Rlimit
 	closeFDs bool
 	oom      oomScore
+	oomErr   error         // why there is none
 	forked   chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known

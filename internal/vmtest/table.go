@@ -10,7 +10,7 @@ var modules = []string{
 
 // Rows of the conformance table, for -test.run.
 const (
-	limitRows = "TestConformance/^(more_|memory:|fill_|use_up_|a_command_that_|the_cgroup_)"
+	limitRows = "TestConformance/^(more_|memory:|fill_|use_up_|a_command_that_|the_cgroup_|a_cgroup_)"
 	fileRows  = "TestConformance/^(read_a_file_of_the_host|remount_|overwrite_)"
 )
 
@@ -21,4 +21,5 @@ var table = []run{
 	{Name: "files, as root", Package: "backend/process", Run: fileRows, As: asRoot},
 	{Name: "limits, as root", Package: "backend/process", Run: limitRows, As: asRoot},
 	{Name: "limits, as an ordinary user", Package: "backend/process", Run: limitRows, As: asUser},
+	{Name: "limits, delegated", Package: "backend/process", Run: limitRows, As: asDelegated},
 }

@@ -96,6 +96,7 @@ func system() error {
 		func() error { return mount("tmpfs", "/dev/shm") },
 		func() error { return mount("tmpfs", "/run") },
 		func() error { return mount("cgroup2", "/sys/fs/cgroup") },
+		func() error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1024, Max: 1 << 19}) }, // as systemd does
 		func() error { return exec.Command("/bin/busybox", "--install", "-s", "/bin").Run() },
 		func() error { return os.Symlink("/bin/env", "/usr/bin/env") },
 		func() error { return exec.Command("/bin/ip", "link", "set", "lo", "up").Run() },
