@@ -17,7 +17,7 @@ import (
 
 // withAttack makes a sandbox in which the attack program is at the path that is
 // returned.
-func withAttack(t *testing.T, change func(*policy.Policy)) (sb *kavach.Sandbox, attack string, err error) {
+func withAttack(t testing.TB, change func(*policy.Policy)) (sb *kavach.Sandbox, attack string, err error) {
 	t.Helper()
 	dir := t.TempDir()
 	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
@@ -46,7 +46,7 @@ func withAttack(t *testing.T, change func(*policy.Policy)) (sb *kavach.Sandbox, 
 }
 
 // limitsOf is what the score says of the limits.
-func limitsOf(t *testing.T, sb *kavach.Sandbox) (state backend.State, words string) {
+func limitsOf(t testing.TB, sb *kavach.Sandbox) (state backend.State, words string) {
 	t.Helper()
 	for _, line := range sb.Score().Controls {
 		if line.Name == policy.Limits {
@@ -58,11 +58,14 @@ func limitsOf(t *testing.T, sb *kavach.Sandbox) (state backend.State, words stri
 }
 
 // grouped reports whether this user's sandboxes have a cgroup.
-func grouped(t *testing.T, sb *kavach.Sandbox) bool {
+func grouped(t testing.TB, sb *kavach.Sandbox) bool {
 	t.Helper()
 	state, words := limitsOf(t, sb)
 	if has := state == backend.Enforced; has == strings.Contains(words, "no cgroup") {
 		t.Fatalf("limits are %s: %s", state, words)
+	}
+	if state != backend.Enforced && os.Getenv("KAVACH_TEST_CGROUP") != "" {
+		t.Errorf("the environment says that there is a cgroup: limits are %s: %s", state, words)
 	}
 	return state == backend.Enforced
 }

@@ -179,6 +179,9 @@ func test(r run) error {
 	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = new(syscall.SysProcAttr)
+	if r.As != "user" {
+		cmd.Env = append(cmd.Env, "KAVACH_TEST_CGROUP=1") // limits must be enforced
+	}
 	if r.As == "root" {
 		return cmd.Run()
 	}
