@@ -156,8 +156,13 @@ func (st *streams) abandon() {
 	}
 }
 
-// read moves one stream. It reads on when the limit is reached, or when nobody
-// takes the output, so that a command never blocks on a full pipe for that.
+// floodPause is what each read is followed by when the limit is reached. What is
+// dropped is read on the host's processors, which no cgroup of the command's pays
+// for: a pipe of 64 KiB each millisecond is a fiftieth of one.
+const floodPause = time.Millisecond
+
+// read moves one stream. It reads on when the limit is reached, if slower, or when
+// nobody takes the output, so that a command never blocks on a full pipe for that.
 func (o *output) read() {
 	buf := make([]byte, 64<<10)
 	for {
@@ -168,6 +173,9 @@ func (o *output) read() {
 		}
 		if err != nil {
 			return
+		}
+		if o.truncated {
+			time.Sleep(floodPause)
 		}
 	}
 }

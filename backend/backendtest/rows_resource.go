@@ -194,7 +194,7 @@ var resourceRows = []Row{
 // floodSize is in MiB, for stdout and for stderr each: a bounded stand-in for
 // "10 GB that nobody reads", far more than what is kept and than what would go
 // unnoticed in memory.
-const floodSize = 256
+const floodSize = 64
 
 // memoryRow is a row of CONTAINMENT 51: much more than is allowed, by one kind
 // of memory.

@@ -198,8 +198,12 @@ func test(r run) error {
 // delegated runs a command in a cgroup that is the ordinary user's, made as
 // systemd makes one for a scope with Delegate=yes.
 func delegated(cmd *exec.Cmd) error {
-	const tree, above, own = "/sys/fs/cgroup", "/sys/fs/cgroup/user", "/sys/fs/cgroup/user/delegated"
-	if err := os.MkdirAll(own, 0o755); err != nil {
+	const tree, above = "/sys/fs/cgroup", "/sys/fs/cgroup/user"
+	if err := os.MkdirAll(above, 0o755); err != nil {
+		return err
+	}
+	own, err := os.MkdirTemp(above, "delegated") // the last one gives controllers away by now
+	if err != nil {
 		return err
 	}
 	for _, dir := range []string{tree, above} {
