@@ -156,15 +156,17 @@ func (st *streams) abandon() {
 	}
 }
 
-// floodPause is what each read is followed by when the limit is reached. What is
-// dropped is read on the host's processors, which no cgroup of the command's pays
-// for: a pipe of 64 KiB each millisecond is a fiftieth of one.
-const floodPause = time.Millisecond
+// floodRate is how many bytes a second are read at most when the limit is
+// reached. What is dropped is read on the host's processors, which no cgroup of the
+// command's pays for: this much is a fiftieth of one.
+const floodRate = 64 << 20
 
 // read moves one stream. It reads on when the limit is reached, if slower, or when
 // nobody takes the output, so that a command never blocks on a full pipe for that.
 func (o *output) read() {
 	buf := make([]byte, 64<<10)
+	var since time.Time // the limit was reached
+	var dropped float64
 	for {
 		n, err := o.pipe.Read(buf)
 		o.take(buf[:n])
@@ -174,9 +176,13 @@ func (o *output) read() {
 		if err != nil {
 			return
 		}
-		if o.truncated {
-			time.Sleep(floodPause)
+		if !o.truncated {
+			continue
 		}
+		if dropped += float64(n); since.IsZero() {
+			since = time.Now()
+		}
+		time.Sleep(time.Duration(dropped/floodRate*float64(time.Second)) - time.Since(since)) // negative: not at all
 	}
 }
 
