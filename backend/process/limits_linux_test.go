@@ -182,3 +182,33 @@ func TestCgroupRoot(t *testing.T) {
 		t.Errorf("/proc/self/cgroup names the group: %s", out)
 	}
 }
+
+// System V segments stay when their maker is killed. With the memory full of them
+// there is nobody to kill but whoever asks for more: a command, or, where it shares
+// the bound, the guest, whose end then is explained.
+func TestOOMOfTheGuest(t *testing.T) {
+	sb, attack, err := withAttack(t, func(p *policy.Policy) {
+		p.Resources.Memory = 64 << 20
+		p.Seccomp.Profile = policy.SeccompDefault
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !grouped(t, sb) {
+		t.Log("without a cgroup nothing bounds what System V segments take")
+		return
+	}
+	for range 5 {
+		res, err := sb.Run(t.Context(), kavach.Cmd{Args: []string{attack, "memory", "sysv-shm", "256"}})
+		if err != nil {
+			if !strings.Contains(err.Error(), "out of memory") {
+				t.Errorf("the guest's end is not explained: %v", err)
+			}
+			t.Log(err)
+			return
+		}
+		if !res.OOMKilled {
+			t.Fatalf("it got through: %+v", res)
+		}
+	}
+}
