@@ -207,8 +207,8 @@ func boundsState(b *cgroup.Bounds, want policy.Resources) backend.State {
 		return backend.Missing
 	}
 	swap := want.Swap < 0 || b.SwapCounted && b.Swap <= int64(want.Swap) || b.SwapAvoided && want.Swap == 0
-	read := want.IORead <= 0 || b.Read > 0 && b.Read <= int64(want.IORead)
-	write := want.IOWrite <= 0 || b.Write > 0 && b.Write <= int64(want.IOWrite) && b.Buffered
+	read := want.IORead <= 0 || b.NoDisk || b.Read > 0 && b.Read <= int64(want.IORead)
+	write := want.IOWrite <= 0 || b.NoDisk || b.Write > 0 && b.Write <= int64(want.IOWrite) && b.Buffered
 	if !swap || !read || !write {
 		return backend.Partial
 	}

@@ -23,10 +23,11 @@ type Bounds struct {
 	Swap                     int64
 	SwapCounted, SwapAvoided bool
 
-	// Read and Write are the smallest bounds of all disks, in bytes a second.
-	// Buffered says that what is written back later is charged as well.
-	Read, Write int64
-	Buffered    bool
+	// Read and Write are the largest bounds among the disks that New was given,
+	// in bytes a second; 0 where one has none. NoDisk says that it was given
+	// none, Buffered that what is written back later is charged as well.
+	Read, Write      int64
+	NoDisk, Buffered bool
 
 	// Files are the files that were read, with what they said, for people.
 	Files []string
@@ -35,7 +36,7 @@ type Bounds struct {
 // Bounds reads back the limits of the group. Of is what /proc/PID/cgroup says of
 // the process in question.
 func (g *Group) Bounds(of string) (b Bounds, err error) {
-	b.OwnTasks = g.ownTasks()
+	b.OwnTasks, b.NoDisk = g.ownTasks(), len(g.disks) == 0
 	read := func(c controller, file string) int64 {
 		if !g.holds(of, c) {
 			return 0 // not in the group: no evidence
@@ -120,13 +121,13 @@ func (g *Group) diskBounds(b *Bounds) error {
 			text += line + "\n"
 		}
 	}
-	b.Read, b.Write = g.slowest(text, "rbps"), g.slowest(text, "wbps")
+	b.Read, b.Write = g.weakest(text, "rbps"), g.weakest(text, "wbps")
 	return nil
 }
 
-// slowest is the bound of a key where each of the disks has one, the largest of
+// weakest is the bound of a key where each of the disks has one, the largest of
 // them; else 0.
-func (g *Group) slowest(text, key string) (most int64) {
+func (g *Group) weakest(text, key string) (most int64) {
 	for _, d := range g.disks {
 		var bound int64
 		for line := range strings.Lines(text) {

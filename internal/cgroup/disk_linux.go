@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,22 +23,28 @@ func (d Disk) String() string { return fmt.Sprintf("%d:%d", d.Major, d.Minor) }
 var ErrNoDisk = errors.New("is on no disk that a cgroup bounds")
 
 // Disks finds the disks that these places are on, and what is mounted below them.
-// Places in memory have none.
+// Places in memory have none, and neither have those that are not there.
 func Disks(places []string) (disks []Disk, err error) {
 	text, err := rawfile.Read("/proc/self/mountinfo")
 	if err != nil {
 		return nil, err
 	}
-	for _, place := range places {
-		var st unix.Stat_t
-		if err := unix.Stat(place, &st); err == unix.ENOENT {
-			continue
-		} else if err != nil {
-			return nil, &os.PathError{Op: "stat", Path: place, Err: err}
+	var mounts []mountLine
+	for line := range strings.Lines(string(text)) {
+		if m, ok := parseMount(line); ok {
+			mounts = append(mounts, m)
 		}
-		for line := range strings.Lines(string(text)) {
-			m, ok := parseMount(line)
-			if !ok || !(m.device == st.Dev || strings.HasPrefix(m.point, strings.TrimSuffix(place, "/")+"/")) || inMemory(m.kind) {
+	}
+	for _, place := range places {
+		at, err := filepath.EvalSymlinks(place)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range seenAt(mounts, at) {
+			if inMemory(m.kind) {
 				continue
 			}
 			d, err := m.disk()
@@ -52,6 +59,28 @@ func Disks(places []string) (disks []Disk, err error) {
 	return disks, nil
 }
 
+// seenAt are the mount that a place is on, which is the last of those nearest
+// above it, and all mounts below it.
+func seenAt(mounts []mountLine, place string) (seen []mountLine) {
+	on := -1
+	for i, m := range mounts {
+		if below(m.point, place) && m.point != place {
+			seen = append(seen, m)
+		} else if below(place, m.point) && (on < 0 || len(m.point) >= len(mounts[on].point)) {
+			on = i
+		}
+	}
+	if on >= 0 {
+		seen = append(seen, mounts[on])
+	}
+	return seen
+}
+
+// below reports whether a path is another, or below it.
+func below(name, top string) bool {
+	return name == top || strings.HasPrefix(name, strings.TrimSuffix(top, "/")+"/")
+}
+
 // inMemory are file systems of the kernel's own, which use no disk.
 func inMemory(kind string) bool {
 	return slices.Contains([]string{
@@ -59,6 +88,9 @@ func inMemory(kind string) bool {
 		"debugfs", "tracefs", "securityfs", "configfs", "bpf", "pstore", "nsfs", "efivarfs", "fusectl", "binfmt_misc", "autofs",
 	}, kind)
 }
+
+// unescape undoes what mountinfo does to white space (proc_pid_mountinfo(5)).
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 type mountLine struct {
 	device              uint64
@@ -76,7 +108,7 @@ func parseMount(line string) (m mountLine, ok bool) {
 	if _, err := fmt.Sscanf(mount[2], "%d:%d", &major, &minor); err != nil {
 		return m, false
 	}
-	return mountLine{device: unix.Mkdev(major, minor), point: mount[4], kind: super[0], source: super[1]}, true
+	return mountLine{device: unix.Mkdev(major, minor), point: unescape.Replace(mount[4]), kind: super[0], source: super[1]}, true
 }
 
 // disk finds the whole disk behind a mount. A file system with device numbers of

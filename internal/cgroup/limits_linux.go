@@ -105,7 +105,7 @@ func (g *Group) limitCPU(quota int64) error {
 }
 
 func (g *Group) limitDisks(l Limits) error {
-	if l.Read <= 0 && l.Write <= 0 {
+	if l.Read <= 0 && l.Write <= 0 || len(l.Disks) == 0 {
 		return nil
 	}
 	if g.dirs[disk] == "" {

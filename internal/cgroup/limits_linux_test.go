@@ -3,6 +3,7 @@ package cgroup
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -76,7 +77,7 @@ func TestLimitWithoutSwap(t *testing.T) {
 	}
 }
 
-func TestSlowest(t *testing.T) {
+func TestWeakest(t *testing.T) {
 	g := &Group{disks: []Disk{{8, 0}, {8, 16}}}
 	for _, tt := range []struct {
 		text string
@@ -87,7 +88,7 @@ func TestSlowest(t *testing.T) {
 		{"8:0 rbps=10\n8:16 rbps=max\n", 0},
 		{"", 0},
 	} {
-		if got := g.slowest(tt.text, "rbps"); got != tt.want {
+		if got := g.weakest(tt.text, "rbps"); got != tt.want {
 			t.Errorf("%q: %d, want %d", tt.text, got, tt.want)
 		}
 	}
@@ -113,6 +114,32 @@ func TestHolds(t *testing.T) {
 	} {
 		if got := tt.g.holds(tt.of, tt.c); got != tt.want {
 			t.Errorf("%q, %s: %t, want %t", tt.of, tt.c, got, tt.want)
+		}
+	}
+}
+
+func TestSeenAt(t *testing.T) {
+	var mounts []mountLine
+	for _, line := range []string{
+		"1 0 8:1 / / rw - ext4 /dev/sda1 rw", "2 1 8:2 / /srv rw - ext4 /dev/sda2 rw", "3 2 0:9 / /srv/tmp rw - tmpfs tmpfs rw",
+		"4 1 8:16 / /srv rw - ext4 /dev/sdb rw", "5 1 0:40 /sub /srvs rw - btrfs /dev/sdc rw",
+	} {
+		m, ok := parseMount(line)
+		if !ok {
+			t.Fatal(line)
+		}
+		mounts = append(mounts, m)
+	}
+	for place, want := range map[string]string{
+		"/usr": "/dev/sda1", "/srv/x": "/dev/sdb", "/srv": "tmpfs /dev/sdb", "/srv/tmp/y": "tmpfs", "/srvs": "/dev/sdc",
+		"/": "/dev/sda2 tmpfs /dev/sdb /dev/sdc /dev/sda1",
+	} {
+		var got []string
+		for _, m := range seenAt(mounts, place) {
+			got = append(got, m.source)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", place, got, want)
 		}
 	}
 }
