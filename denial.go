@@ -112,7 +112,7 @@ func explainPath(p *policy.Policy, path, errno string) (backend.Denial, bool) {
 	d := backend.Denial{Kind: "path", Target: path, Rule: string(policy.RootPivoted), Count: 1}
 	if errno == "EROFS" {
 		d.Rule = string(policy.RootReadonly)
-		d.Hint = "it is read-only in the sandbox; write below /tmp, or use --writable for the root directory"
+		d.Hint = "it is read-only in the sandbox; write below /tmp, or use --rw for a directory of the host, or --writable for the root directory"
 		return d, true
 	}
 	if _, err := os.Lstat(path); err != nil || path == "/" {

@@ -33,10 +33,11 @@ var importRules = []importRule{
 	{"internal/rawfile", []string{"golang.org/x/sys/unix"}, "plumbing"},
 	{"internal/cgroup", []string{"internal/rawfile", "golang.org/x/sys/unix"}, "plumbing"},
 	{"internal/jail", []string{"backend", "policy", "guest", "internal/cgroup", "internal/rawfile", "golang.org/x/sys/unix"}, "shared by backends, so above none"},
-	{"backend/noop", []string{"backend"}, "no backend imports another, or the root package"},
+	{"backend/noop", []string{"backend", "policy"}, "no backend imports another, or the root package"},
 	{"backend/process", []string{"backend", "policy", "guest", "internal/jail", "internal/cgroup", "internal/seccomp", "golang.org/x/sys/unix"}, "no backend imports another, or the root package"},
 	{"backend/all", []string{"backend", "backend/noop", "backend/process"}, "the only list of backends"},
-	{".", []string{"backend", "policy", "score"}, "the API knows contracts, and no backend"},
+	{"workspace", []string{"golang.org/x/sys/unix"}, "it compares two directories, whoever made them"},
+	{".", []string{"backend", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},
 }
 
 func TestImports(t *testing.T) {

@@ -22,6 +22,12 @@ const (
 	// ended and something that it left behind still holds its stdout open
 	// (golang.org/issue/21922).
 	drainGrace = 200 * time.Millisecond
+
+	// terminalGrace is how long it is waited for after that where it is what a
+	// terminal has shown. Nothing that the command left behind can hold that
+	// open, only the place itself, which has a few KiB to hand over: this is for
+	// one that lies.
+	terminalGrace = 2 * time.Second
 )
 
 // Cmd is a command to run. It is data, and may be used again.
@@ -44,6 +50,16 @@ type Cmd struct {
 	// Stdout and Stderr are where output goes, through the gate, as it comes.
 	// Nil: it is collected, and is in the Result when the gate has seen all.
 	Stdout, Stderr io.Writer
+
+	// Terminal gives the command a terminal of this size, of the sandbox's own
+	// (pty(7)), as its controlling terminal and its stdin, stdout and stderr.
+	// What is read from Stdin is typed on it: ^C and ^Z mean what they do on any,
+	// and the end of Stdin means nothing, as with ssh -t (write "\x04" for ^D).
+	// What it shows, stderr and the echo of what is typed included, is stdout,
+	// and resources.output bounds it; Stderr must be nil. When the command ends,
+	// or Process.Wait's ctx, the terminal is hung up. An error that matches
+	// errors.ErrUnsupported: the backend has none. Nil: no terminal.
+	Terminal *backend.WindowSize
 
 	// Timeout bounds the wall time. Zero, or more than the policy allows: that
 	// of the policy.
@@ -75,6 +91,10 @@ type Result struct {
 
 	// Denials are the refusals that Kavach saw.
 	Denials []backend.Denial
+
+	// Unscanned are the directories of the host that the command could change
+	// by itself (mounts with access "direct"), with nobody looking.
+	Unscanned []string
 
 	Usage Usage
 }
@@ -112,11 +132,16 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 	if len(cmd.Args) == 0 || cmd.Args[0] == "" {
 		return nil, errors.New("no command: Cmd.Args is empty")
 	}
+	if cmd.Terminal != nil && cmd.Stderr != nil {
+		return nil, errors.New("a command with a terminal has no stderr of its own: leave Cmd.Stderr nil, and read both from Stdout")
+	}
 	exec, err := s.nextExec()
 	if err != nil {
 		return nil, err
 	}
-	inner := backend.Cmd{Args: cmd.Args, Env: environment(&s.policy, cmd.Env), Dir: workdir(&s.policy, cmd.Dir)}
+	inner := backend.Cmd{
+		Args: cmd.Args, Env: environment(&s.policy, cmd.Env), Dir: workdir(&s.policy, cmd.Dir), Terminal: cmd.Terminal,
+	}
 	if err := s.runtime.record(ctx, Event{
 		Act: ActExec, Sandbox: s.id, Backend: s.backend, Exec: exec, Args: cmd.Args, EnvKeys: keys(inner.Env),
 	}); err != nil {
@@ -172,6 +197,16 @@ func (s *Sandbox) failed(ctx context.Context, exec int, err error) error {
 // Signal sends sig to the command's process group.
 func (p *Process) Signal(sig syscall.Signal) error { return p.process.Signal(sig) }
 
+// Resize changes the size of the command's terminal; what is in its foreground
+// gets SIGWINCH. For a command that has ended it does nothing.
+func (p *Process) Resize(size backend.WindowSize) error {
+	r, ok := p.process.(backend.Resizer)
+	if !ok {
+		return fmt.Errorf("cannot resize: backend %s has no terminals: %w", p.sandbox.backend, errors.ErrUnsupported)
+	}
+	return r.Resize(size)
+}
+
 // Wait waits for the command and for its output. When ctx is cancelled, the
 // command and all that it started are killed, and the error is ctx's, beside
 // the Result.
@@ -194,6 +229,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		TimedOut:  late && ctx.Err() == nil,
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
+		Unscanned: unscanned(&p.sandbox.policy),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
 	err = errors.Join(err, detachErr, out.err, ctx.Err())

@@ -49,7 +49,7 @@ type Runtime struct {
 	Audit Audit
 
 	// Gate is what output passes through before anybody sees it. Nil: output
-	// is released as it is.
+	// is released as it is. One that is a FileGate also looks at files.
 	Gate Gate
 
 	// Credentials gives each command what it may use. Nil: nothing.
@@ -177,7 +177,7 @@ func (r *Runtime) names() []string {
 // createOn makes a sandbox on one backend: audit, create, prove, and refuse
 // where less was proven than is required.
 func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy) (*Sandbox, error) {
-	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created}
+	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err
 	}

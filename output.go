@@ -25,8 +25,8 @@ type streams struct {
 	stdin  *os.File // our end; nil: none
 	inside []*os.File
 	input  io.Reader
-	out    [2]*output
-	wg     sync.WaitGroup // the two readers of output
+	out    []*output      // stdout and stderr; of a terminal, stdout alone
+	wg     sync.WaitGroup // the readers of output
 }
 
 // output is one stream on its way out.
@@ -36,6 +36,7 @@ type output struct {
 	sink      io.WriteCloser // the gate, or what is behind it
 	collected *bytes.Buffer  // nil: live
 	limit     int64          // bytes that get through; negative: all
+	terminal  bool           // it is what a terminal shows
 
 	// Written by the reader, read after wg.
 	tail      []byte
@@ -71,18 +72,26 @@ func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cm
 		inner.Stdin = r
 	}
 	announce := s.releaser(ctx, exec)
-	for i, to := range []io.Writer{cmd.Stdout, cmd.Stderr} {
+	wanted := []struct {
+		name  string
+		to    io.Writer
+		inner **os.File
+	}{{"stdout", cmd.Stdout, &inner.Stdout}, {"stderr", cmd.Stderr, &inner.Stderr}}
+	if cmd.Terminal != nil {
+		wanted = wanted[:1]
+	}
+	for _, want := range wanted {
 		r, w, err := os.Pipe()
 		if err != nil {
 			return nil, err
 		}
 		st.inside = append(st.inside, w)
-		st.out[i] = &output{
-			stream: Stream{Sandbox: s.id, Exec: exec, Name: [2]string{"stdout", "stderr"}[i]},
-			pipe:   r, limit: int64(s.policy.Resources.Effective().Output),
+		o := &output{
+			stream: Stream{Sandbox: s.id, Exec: exec, Name: want.name},
+			pipe:   r, limit: int64(s.policy.Resources.Effective().Output), terminal: cmd.Terminal != nil,
 		}
-		*[2]**os.File{&inner.Stdout, &inner.Stderr}[i] = w
-		if err := st.out[i].connect(s.runtime, to, announce); err != nil {
+		st.out, *want.inner = append(st.out, o), w
+		if err := o.connect(s.runtime, want.to, announce); err != nil {
 			return nil, err
 		}
 	}
@@ -144,13 +153,11 @@ func (st *streams) abandon() {
 		st.stdin.Close()
 	}
 	for _, o := range st.out {
-		if o != nil {
-			o.pipe.Close()
-		}
+		o.pipe.Close()
 	}
 	st.wg.Wait()
 	for _, o := range st.out {
-		if o != nil && o.sink != nil {
+		if o.sink != nil {
 			_ = o.sink.Close() // nothing was written to it
 		}
 	}
@@ -170,7 +177,10 @@ func (o *output) read() {
 	for {
 		n, err := o.pipe.Read(buf)
 		o.take(buf[:n])
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch late := errors.Is(err, os.ErrDeadlineExceeded); {
+		case late && o.terminal:
+			o.held = !o.outlast(buf)
+		case late:
 			o.held = !o.drain(buf)
 		}
 		if err != nil {
@@ -210,6 +220,26 @@ func (o *output) drain(buf []byte) (all bool) {
 			o.take(buf[:n])
 			taken += n
 		}
+	}
+	return false
+}
+
+// outlast is drain for a terminal, which the place ends by itself: what the
+// caller was slow to take may not have been in the pipe yet. So it waits, though
+// no longer than terminalGrace in all, beside the time that the caller takes.
+func (o *output) outlast(buf []byte) (all bool) {
+	const most = 1 << 20 // bytes: much more than a terminal and a pipe hold
+	patience := terminalGrace
+	for taken := 0; taken < most && patience > 0; {
+		asked := time.Now()
+		_ = o.pipe.SetReadDeadline(asked.Add(patience))
+		n, err := o.pipe.Read(buf)
+		patience -= time.Since(asked)
+		o.take(buf[:n])
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		taken += n
 	}
 	return false
 }
@@ -256,9 +286,15 @@ func (st *streams) finish() released {
 			r.digests = append(r.digests, o.digest.sum(o.stream.Name))
 		}
 	}
-	r.stderrTail = st.out[1].tail
+	two := len(st.out) == 2
+	if two {
+		r.stderrTail = st.out[1].tail
+	}
 	if r.err == nil {
-		r.stdout, r.stderr = st.out[0].bytes(), st.out[1].bytes()
+		r.stdout = st.out[0].bytes()
+		if two {
+			r.stderr = st.out[1].bytes()
+		}
 	}
 	return r
 }

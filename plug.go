@@ -8,6 +8,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/workspace"
 )
 
 // Audit keeps the record. If a record cannot be written, the act that it
@@ -29,6 +30,8 @@ const (
 	ActResult  Act = "result"  // before the result is returned
 	ActPause   Act = "pause"
 	ActResume  Act = "resume"
+	ActHalt    Act = "halt"    // before every command is ended
+	ActApply   Act = "apply"   // before the first change is applied to the host
 	ActDestroy Act = "destroy" // after everything is removed
 )
 
@@ -40,14 +43,15 @@ type Event struct {
 	Sandbox string
 	Backend string
 
-	Exec    int            // which command of the sandbox, from 1
-	Policy  *policy.Policy // ActCreate
-	Score   int            // ActProve
-	Args    []string       // ActExec
-	EnvKeys []string       // ActExec
-	Result  *Result        // ActResult, without Stdout and Stderr
-	Digests []Digest       // ActResult: what left
-	Err     string         // why it failed; empty: it did not
+	Exec    int                // which command of the sandbox, from 1
+	Policy  *policy.Policy     // ActCreate
+	Score   int                // ActProve
+	Args    []string           // ActExec
+	EnvKeys []string           // ActExec
+	Result  *Result            // ActResult, without Stdout and Stderr
+	Digests []Digest           // ActResult: what left
+	Changes []workspace.Change // ActApply: what will leave, with digests
+	Err     string             // why it failed; empty: it did not
 }
 
 // Digest is the SHA-256, in hexadecimal, of what one stream let out.
@@ -74,13 +78,29 @@ type Gate interface {
 	Open(s Stream, out io.Writer) (io.WriteCloser, error)
 }
 
-// WithheldError says that the gate did not let output out.
+// FileGate is a Gate that also looks at what would be applied to the host of
+// writable mounts. Where Runtime.Gate is none, nothing is applied.
+type FileGate interface {
+	Gate
+
+	// CheckFile is called for each change before any is applied. content is what
+	// a file will hold, and nil for all else (deletions, modes, directories,
+	// links). A *WithheldError withholds this change; any other error all of
+	// them. The digest in c is of that content.
+	CheckFile(ctx context.Context, sandbox string, c workspace.Change, content io.Reader) error
+}
+
+// WithheldError says that the gate did not let something out.
 type WithheldError struct {
 	Stream Stream
+	Path   string // of a file; empty: it is about Stream
 	Reason string
 }
 
 func (e *WithheldError) Error() string {
+	if e.Path != "" {
+		return fmt.Sprintf("%q was withheld: %s", e.Path, e.Reason)
+	}
 	return fmt.Sprintf("%s of sandbox %s was withheld: %s", e.Stream.Name, e.Stream.Sandbox, e.Reason)
 }
 

@@ -32,6 +32,7 @@ type world struct {
 	detach error
 	start  error // of Instance.Start
 	silent bool  // Instance.Start answers when nobody waits any more
+	layers []backend.Layer
 }
 
 var errTest = errors.New("the test says no")
@@ -93,6 +94,8 @@ func (p *place) Proofs(context.Context) ([]backend.Proof, error) { p.note("prove
 func (p *place) Destroy(context.Context) error                   { p.note("unmake"); return nil }
 func (p *place) Pause(context.Context) error                     { p.note("freeze"); return nil }
 func (p *place) Resume(context.Context) error                    { p.note("thaw"); return nil }
+func (p *place) Halt(context.Context) error                      { p.note("halt"); return nil }
+func (p *place) Layers() []backend.Layer                         { return p.layers }
 
 func (p *place) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
 	p.note("start %s", strings.Join(cmd.Args, " "))

@@ -28,7 +28,11 @@ type Sandbox struct {
 	instance backend.Instance
 	score    score.Score
 
-	destroy sync.Mutex // held by the one Destroy that works
+	// made is before anything of the sandbox was.
+	made time.Time
+
+	destroy sync.Mutex // held by the one Destroy, Halt, Changes or Apply that works; guards layers
+	layers  []layer    // nil: nobody has asked yet
 
 	mu    sync.Mutex // guards what follows
 	state State

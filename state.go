@@ -10,7 +10,7 @@ const (
 	Created   State = "created"   // made, not yet proven; nothing ran
 	Running   State = "running"   // commands may be started
 	Paused    State = "paused"    // every command is frozen
-	Stopped   State = "stopped"   // the place is gone by itself; only Destroy is left
+	Stopped   State = "stopped"   // nothing runs any more: it was halted, or the place is gone by itself
 	Destroyed State = "destroyed" // nothing is left of it
 )
 

@@ -38,6 +38,9 @@ func TestActsInStates(t *testing.T) {
 		"run":     func(sb *kavach.Sandbox) error { _, err := sb.Run(t.Context(), say("", "")); return err },
 		"pause":   func(sb *kavach.Sandbox) error { return sb.Pause(t.Context()) },
 		"resume":  func(sb *kavach.Sandbox) error { return sb.Resume(t.Context()) },
+		"halt":    func(sb *kavach.Sandbox) error { return sb.Halt(t.Context()) },
+		"changes": func(sb *kavach.Sandbox) error { _, err := sb.Changes(t.Context()); return err },
+		"apply":   func(sb *kavach.Sandbox) error { _, err := sb.Apply(t.Context(), nil); return err },
 		"destroy": func(sb *kavach.Sandbox) error { return sb.Destroy(t.Context()) },
 	}
 	reach := map[kavach.State]func(*kavach.Sandbox) error{
@@ -56,9 +59,11 @@ func TestActsInStates(t *testing.T) {
 		legal map[string]kavach.State // act → the state after it
 		why   string
 	}{
-		{kavach.Running, map[string]kavach.State{"run": kavach.Running, "pause": kavach.Paused, "destroy": kavach.Destroyed}, "resume is for what is paused"},
-		{kavach.Paused, map[string]kavach.State{"resume": kavach.Running, "destroy": kavach.Destroyed}, "what is frozen starts nothing"},
-		{kavach.Stopped, map[string]kavach.State{"destroy": kavach.Destroyed}, "the place is gone"},
+		{kavach.Running, map[string]kavach.State{"run": kavach.Running, "pause": kavach.Paused, "halt": kavach.Stopped, "destroy": kavach.Destroyed}, "resume is for what is paused, and what runs may still change"},
+		{kavach.Paused, map[string]kavach.State{"resume": kavach.Running, "halt": kavach.Stopped, "destroy": kavach.Destroyed}, "what is frozen starts nothing, and may go on"},
+		{kavach.Stopped, map[string]kavach.State{
+			"halt": kavach.Stopped, "changes": kavach.Stopped, "apply": kavach.Stopped, "destroy": kavach.Destroyed,
+		}, "the place is gone"},
 		{kavach.Destroyed, map[string]kavach.State{"destroy": kavach.Destroyed}, "Destroy may be called again"},
 	}
 	for _, test := range tests {

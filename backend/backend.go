@@ -136,7 +136,8 @@ type Cmd struct {
 	// Terminal gives the command a terminal of the place's own, of this size, as
 	// its controlling terminal and its descriptors 0, 1, 2: what is read from
 	// Stdin is typed on it, what it shows is written to Stdout, and Stderr is
-	// nil. Nil: none.
+	// nil. Stdin and Stdout may be made non-blocking. A backend without terminals
+	// refuses with an error that matches errors.ErrUnsupported. Nil: none.
 	Terminal *WindowSize
 }
 

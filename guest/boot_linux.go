@@ -64,9 +64,10 @@ func run() error {
 	if err := g.boot(setup, fds); err != nil {
 		return errors.Join(err, conn.Send(asFailed(err)))
 	}
-	if err := conn.Send(&Ready{}); err != nil {
+	if err := conn.Send(&Ready{}, g.uppers...); err != nil {
 		return err
 	}
+	closeAll(g.uppers)            // so that no command reaches them by way of the guest
 	debug.SetGCPercent(gcPercent) // now that nobody waits for the guest
 	return g.serve()
 }
@@ -92,6 +93,14 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	if err != nil {
 		return err
 	}
+	if !s.OOMFirst {
+		g.oom.close()
+	} else if g.oomErr != nil {
+		return g.oomErr
+	}
+	if s.Bare != nil {
+		return g.bootBare(s, probe, tasks)
+	}
 	if s.Confine.NoUserNS {
 		if err := forbidUserNS(); err != nil {
 			return err
@@ -102,6 +111,7 @@ func (g *guest) boot(s *Setup, fds []int) error {
 		return err
 	}
 	closeBuilder(b)
+	g.uppers = b.uppers
 	unix.Umask(0o022)
 	if err := unix.Sethostname([]byte(s.Hostname)); err != nil {
 		return fail("hostname", s.Hostname, err)
@@ -112,11 +122,6 @@ func (g *guest) boot(s *Setup, fds []int) error {
 		}
 	}
 	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
-	if !s.OOMFirst {
-		g.oom.close()
-	} else if g.oomErr != nil {
-		return g.oomErr
-	}
 	if err := g.startLauncher(s, tasks); err != nil {
 		return err
 	}
@@ -188,6 +193,9 @@ func loopbackUp() error {
 func (g *guest) serve() error {
 	for {
 		frame, fds, err := g.conn.Receive()
+		if err != nil && g.bare != nil {
+			g.endAll()
+		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -200,10 +208,15 @@ func (g *guest) serve() error {
 			continue
 		case *Signal:
 			g.signal(f.ID, unix.Signal(f.Signal))
+		case *Resize:
+			g.resize(f)
 		case *Kill:
 			go g.killTree(f.ID)
 		default:
 			closeAll(fds)
+			if g.bare != nil {
+				g.endAll()
+			}
 			return fmt.Errorf("%w: %T from the host", errFrame, frame)
 		}
 		closeAll(fds)

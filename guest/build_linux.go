@@ -37,6 +37,7 @@ type builder struct {
 	fds   []int // that came with the set-up and are not used yet
 	trees []int // for each op the tree to attach, or -1
 	stage int
+	place string // where the stage is
 	root  int
 	dirs  int // scratch directories made
 
@@ -46,6 +47,8 @@ type builder struct {
 		path string
 		fd   int
 	}
+
+	uppers []int // the upper directories of the workspaces made
 }
 
 // stagePlaces are directories of which each Linux has one, to mount the stage
@@ -60,17 +63,20 @@ func (b *builder) build() error {
 	if err := b.openSources(); err != nil {
 		return err
 	}
-	place, err := b.makeStage()
-	if err != nil {
+	if err := b.makeStage(); err != nil {
 		return err
 	}
-	if err := b.makeRoot(place); err != nil {
+	if err := b.makeRoot(); err != nil {
 		return err
 	}
 	for i := range b.setup.Ops {
 		op := &b.setup.Ops[i]
 		if err := b.do(op, b.trees[i]); err != nil {
-			return fail("build root", op.Path, err)
+			step := "build root"
+			if op.Kind == OpWorkspace {
+				step = "make a writable mount, which needs overlayfs in user namespaces (Linux 5.11), at"
+			}
+			return fail(step, op.Path, err)
 		}
 	}
 	b.forget("/")
@@ -80,7 +86,7 @@ func (b *builder) build() error {
 		}
 	}
 	if !b.setup.Pivot {
-		return fail("build root", "undo", unix.Unmount(place, unix.MNT_DETACH))
+		return fail("build root", "undo", unix.Unmount(b.place, unix.MNT_DETACH))
 	}
 	return pivot(b.root)
 }
@@ -91,7 +97,7 @@ func (b *builder) openSources() error {
 	for i := range b.setup.Ops {
 		op := &b.setup.Ops[i]
 		b.trees[i] = -1
-		if op.Kind != OpBind && op.Kind != OpOverlay {
+		if op.Kind != OpBind && op.Kind != OpOverlay && op.Kind != OpWorkspace {
 			continue
 		}
 		tree, err := b.openSource(op)
@@ -117,17 +123,22 @@ func (b *builder) openSource(op *Op) (int, error) {
 	}
 	if op.Dev == 0 && op.Ino == 0 {
 		// Not what a caller named, but a directory or device of the system.
-		return cloneTree(unix.AT_FDCWD, op.Source, op.Flags&BindDevice != 0)
+		return cloneTree(unix.AT_FDCWD, op.Source, op)
 	}
-	return CloneTree(op.Source, op.Dev, op.Ino)
+	return CloneTree(op)
 }
 
-// CloneTree opens path, without following any symbolic link, as a private copy
-// of its mounts that is read-only, nosuid and nodev. What is there must have this
-// dev and ino: the path was resolved earlier, and a directory may have been
-// swapped for a link since then (CVE-2021-30465).
-func CloneTree(path string, dev, ino uint64) (int, error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+// CloneTree opens the source of op, without following any symbolic link, as a
+// private copy of its mounts that is read-only (unless the op says otherwise),
+// nosuid and nodev (unless it is a device). What is there must have Dev and Ino:
+// the path was resolved earlier, and a directory may have been swapped for a link
+// since then (CVE-2021-30465).
+//
+// For an OpWorkspace it is that mount alone. An overlay does not show what is
+// mounted below its lower directory, and the kernel refuses one that has mounts
+// which came from another user namespace (clone_private_mount).
+func CloneTree(op *Op) (int, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, op.Source, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
@@ -138,23 +149,30 @@ func CloneTree(path string, dev, ino uint64) (int, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return -1, err
 	}
-	if st.Dev != dev || st.Ino != ino {
+	if st.Dev != op.Dev || st.Ino != op.Ino {
 		return -1, fmt.Errorf("it is not what it was a moment ago: %w", unix.ESTALE)
 	}
-	return cloneTree(fd, "", false)
+	return cloneTree(fd, "", op)
 }
 
-func cloneTree(at int, path string, device bool) (int, error) {
+func cloneTree(at int, path string, op *Op) (int, error) {
+	recursive := uint(unix.AT_RECURSIVE)
+	if op.Kind == OpWorkspace {
+		recursive = 0
+	}
 	tree, err := unix.OpenTree(at, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|
-		unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW|unix.AT_RECURSIVE)
+		unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW|recursive)
 	if err != nil {
 		return -1, err
 	}
 	attr := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
-	if device {
+	switch {
+	case op.Flags&BindDevice != 0:
 		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
+	case op.Flags&BindWrite != 0:
+		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 	}
-	if err := setAttr(tree, attr, unix.AT_RECURSIVE); err != nil {
+	if err := setAttr(tree, attr, recursive); err != nil {
 		unix.Close(tree)
 		return -1, err
 	}
@@ -166,20 +184,20 @@ func setAttr(fd int, attr uint64, flags uint) error {
 }
 
 // makeStage mounts the tmpfs that bounds all that the sandbox writes.
-func (b *builder) makeStage() (place string, err error) {
+func (b *builder) makeStage() (err error) {
 	b.stage, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, [][2]string{
 		{"size", fmt.Sprint(b.setup.Scratch)}, {"nr_inodes", fmt.Sprint(b.setup.ScratchInodes)}, {"mode", "0755"},
 	})
 	if err != nil {
-		return "", fail("mount", "tmpfs", err)
+		return fail("mount", "tmpfs", err)
 	}
-	for _, place = range stagePlaces {
-		err = unix.MoveMount(b.stage, "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH)
+	for _, b.place = range stagePlaces {
+		err = unix.MoveMount(b.stage, "", unix.AT_FDCWD, b.place, unix.MOVE_MOUNT_F_EMPTY_PATH)
 		if err == nil {
-			return place, nil
+			return nil
 		}
 	}
-	return "", fail("mount", "tmpfs on "+strings.Join(stagePlaces, ", "), err)
+	return fail("mount", "tmpfs on "+strings.Join(stagePlaces, ", "), err)
 }
 
 // newMount makes a file system that is not attached anywhere yet.
@@ -206,7 +224,7 @@ func newMount(fstype string, attr int, options [][2]string) (int, error) {
 }
 
 // makeRoot makes the mount that will be the root directory.
-func (b *builder) makeRoot(place string) (err error) {
+func (b *builder) makeRoot() (err error) {
 	for _, dir := range []string{"root", "lower", "upper", "work", "empty.d"} {
 		if err := unix.Mkdirat(b.stage, dir, 0o755); err != nil {
 			return fail("build root", dir, err)
@@ -218,7 +236,7 @@ func (b *builder) makeRoot(place string) (err error) {
 	}
 	unix.Close(fd)
 	if len(b.setup.Ops) > 0 && b.setup.Ops[0].Kind == OpOverlay {
-		b.root, err = b.overlay(place)
+		b.root, err = b.overlay()
 	} else {
 		b.root, err = b.cloneStage("root", 0)
 	}
@@ -232,13 +250,13 @@ func (b *builder) makeRoot(place string) (err error) {
 // overlay makes the root from a directory of the host that stays as it is: what
 // changes is on the stage. userxattr: in a user namespace overlayfs cannot use
 // trusted.* (Linux 5.11).
-func (b *builder) overlay(place string) (int, error) {
+func (b *builder) overlay() (int, error) {
 	lower := b.trees[0]
 	if err := unix.MoveMount(lower, "", b.stage, "lower", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return -1, err
 	}
 	return newMount("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, [][2]string{
-		{"userxattr", ""}, {"lowerdir", place + "/lower"}, {"upperdir", place + "/upper"}, {"workdir", place + "/work"},
+		{"userxattr", ""}, {"lowerdir", b.place + "/lower"}, {"upperdir", b.place + "/upper"}, {"workdir", b.place + "/work"},
 	})
 }
 

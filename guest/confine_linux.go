@@ -16,13 +16,15 @@ const lastSignal = 64
 // it what a command shall be.
 func (g *guest) startLauncher(s *Setup, tasks []int) error {
 	g.launches = make(chan func())
+	g.launcherTID = make(chan int, 1)
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good
 		err := join(tasks, s.CgroupNS)
 		if err == nil {
-			err = confineThread(&s.Confine)
+			err = g.confineThread(&s.Confine)
 		}
+		g.launcherTID <- unix.Gettid()
 		ready <- err
 		if err != nil {
 			return
@@ -51,9 +53,9 @@ func join(tasks []int, namespace bool) error {
 }
 
 // confineThread confines the calling thread, and what it forks.
-func confineThread(c *Confine) error {
+func (g *guest) confineThread(c *Confine) error {
 	if c.DropCaps {
-		if err := dropBounding(); err != nil {
+		if err := dropBounding(g.bare != nil); err != nil {
 			return fail("capabilities", "bounding set", err)
 		}
 	}
@@ -63,7 +65,7 @@ func confineThread(c *Confine) error {
 		}
 	}
 	if c.Landlock {
-		if err := restrict(c.LandlockRule, c.LandlockNet); err != nil {
+		if err := restrict(c.LandlockRule, int(c.LandlockABI), c.LandlockNet); err != nil {
 			return err
 		}
 	}
@@ -74,10 +76,14 @@ func confineThread(c *Confine) error {
 }
 
 // dropBounding empties what an execve could give back, and locks it so: no uid,
-// 0 included, means anything to the kernel afterwards (capabilities(7)).
-func dropBounding() error {
+// 0 included, means anything to the kernel afterwards (capabilities(7)). It takes
+// CAP_SETPCAP, which mayNot says that the guest need not have.
+func dropBounding(mayNot bool) error {
 	for c := uintptr(0); ; c++ {
 		err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		if err == unix.EPERM && c == 0 && mayNot {
+			return nil // nothing of it is to be had with no_new_privs
+		}
 		if err == unix.EINVAL && c > unix.CAP_CHECKPOINT_RESTORE {
 			break // the kernel's last capability is behind us
 		}
@@ -158,28 +164,39 @@ func (g *guest) confineAll(c *Confine) error {
 	if listener >= 0 {
 		go g.notify(listener) // now, as each thread is one more to wake for capset
 	}
+	if g.bare != nil {
+		return nil // no PID namespace keeps what is not handled from it
+	}
 	return fail("signals", "default", resetSignals())
 }
 
 // installFilter puts the filter on all threads, and returns the descriptor on
-// which the kernel tells what it refused. WAIT_KILLABLE_RECV (Linux 5.19): a
-// signal does not make a refused call be tried, and counted, again.
+// which the kernel tells what it refused. WAIT_KILLABLE_RECV: a signal does not
+// make a refused call be tried, and counted, again; before Linux 5.19 it may.
 func installFilter(filter []byte) (int, error) {
-	if len(filter)%8 != 0 {
-		return -1, unix.EINVAL
-	}
-	prog := &unix.SockFprog{
-		Len:    uint16(len(filter) / 8),
-		Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0])),
-	}
-	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH |
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
-	fd, _, err := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
-	runtime.KeepAlive(filter)
-	if err != 0 {
+	prog, err := filterProgram(filter)
+	if err != nil {
 		return -1, err
 	}
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	fd, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		flags|unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, uintptr(unsafe.Pointer(prog)))
+	if e == unix.EINVAL {
+		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
+	}
+	runtime.KeepAlive(filter)
+	if e != 0 {
+		return -1, e
+	}
 	return int(fd), nil
+}
+
+// filterProgram is what the kernel takes: it points into filter.
+func filterProgram(filter []byte) (*unix.SockFprog, error) {
+	if len(filter) == 0 || len(filter)%8 != 0 {
+		return nil, unix.EINVAL
+	}
+	return &unix.SockFprog{Len: uint16(len(filter) / 8), Filter: (*unix.SockFilter)(unsafe.Pointer(&filter[0]))}, nil
 }
 
 // resetSignals gives the guest its immunity back. The kernel drops a signal

@@ -36,6 +36,13 @@ func newConn(f *os.File, max int) (*Conn, error) {
 // Close ends the channel.
 func (c *Conn) Close() error { return c.file.Close() }
 
+// CloseWrite tells the other end that nothing more is to come.
+func (c *Conn) CloseWrite() error {
+	var err error
+	ctlErr := c.raw.Control(func(fd uintptr) { err = unix.Shutdown(int(fd), unix.SHUT_WR) })
+	return errors.Join(ctlErr, err)
+}
+
 // Send writes a frame and passes copies of the descriptors.
 func (c *Conn) Send(f Frame, fds ...int) error {
 	var e encoder

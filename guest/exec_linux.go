@@ -12,17 +12,23 @@ import (
 
 // guest is the agent.
 type guest struct {
-	conn     *Conn
-	launches chan func() // run by the launcher, one after another
-	rlimits  []Rlimit
-	closeFDs bool
-	oom      oomScore
-	oomErr   error         // why there is none
-	forked   chan struct{} // holds one token when there may be a child to wait for
+	conn        *Conn
+	launches    chan func() // run by the launcher, one after another
+	launcherTID chan int    // holds its thread id, until somebody wants it
+	rlimits     []Rlimit
+	closeFDs    bool
+	oom         oomScore
+	oomErr      error         // why there is none
+	uppers      []int         // of the workspaces, until Ready
+	bare        *Bare         // nil: it has namespaces of its own
+	scoped      bool          // bare, and its commands may signal each other only
+	forked      chan struct{} // holds one token when there may be a child to wait for
 
 	mu    sync.Mutex // guards what follows; held from before a fork until its child is known
 	byID  map[uint32]*command
 	byPID map[int]*command
+
+	ending bool // nothing is started any more
 }
 
 // command is one that runs.
@@ -31,6 +37,8 @@ type command struct {
 	pid     int // also its session and its process group
 	started uint64
 	denials map[int64]uint32
+
+	terminal *terminal // its own; nil: none
 
 	// Until its execve has succeeded or failed, its end is only kept here.
 	launching bool
@@ -50,7 +58,7 @@ func newGuest(conn *Conn) *guest {
 
 // start executes a command, and tells the host what came of it.
 func (g *guest) start(f *Exec, fds []int) {
-	defer closeAll(fds)
+	defer func() { closeAll(fds) }()
 	refuse := func(step string, err error) {
 		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
 	}
@@ -68,9 +76,25 @@ func (g *guest) start(f *Exec, fds []int) {
 		refuse("arguments", err)
 		return
 	}
+	if f.Terminal {
+		if spec.terminal, err = openTerminal(f.Rows, f.Cols); err != nil {
+			refuse("terminal", err)
+			return
+		}
+		spec.stdio = [3]int{spec.terminal.slave, spec.terminal.slave, spec.terminal.slave}
+	}
 	at, err := g.fork(spec, f.ID)
 	if err != nil {
 		refuse(at, err)
+	}
+	switch {
+	case spec.terminal == nil:
+	case err != nil:
+		spec.terminal.close()
+	default:
+		stdin, stdout := fds[0], fds[1]
+		fds = fds[2:]
+		spec.terminal.serve(stdin, stdout)
 	}
 }
 
@@ -92,9 +116,7 @@ func (c *childSpec) fill(file string, f *Exec) (err error) {
 // fork runs a child on the launcher thread and waits for its execve.
 func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 	g.prepare(c)
-	done := make(chan error)
-	g.launches <- func() { done <- g.forkHere(c, id) }
-	if err := <-done; err != nil {
+	if err := g.forkKnown(c, id); err != nil {
 		return "fork", err
 	}
 	g.launched(id, c.failed.at == 0)
@@ -106,7 +128,7 @@ func (g *guest) fork(c *childSpec, id uint32) (at string, err error) {
 
 // prepare gives a child what is the same for all.
 func (g *guest) prepare(c *childSpec) {
-	c.closeFDs = g.closeFDs
+	c.closeFDs, c.endWithGuest = g.closeFDs, g.bare != nil
 	c.how = unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC}
 	if g.closeFDs { // a working directory is a descriptor of its own kind
 		c.how.Resolve = unix.RESOLVE_NO_MAGICLINKS
@@ -117,21 +139,36 @@ func (g *guest) prepare(c *childSpec) {
 	}
 }
 
-// forkHere runs on the launcher.
-func (g *guest) forkHere(c *childSpec, id uint32) error {
+// forkKnown forks, and nobody looks at the commands before this one is known.
+func (g *guest) forkKnown(c *childSpec, id uint32) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.oom.raise()
-	pid, errno := forkChild(c)
-	g.oom.restore()
+	if g.ending {
+		return unix.ECANCELED
+	}
+	var pid int
+	var errno syscall.Errno
+	g.onLauncher(func() {
+		g.oom.raise()
+		pid, errno = forkChild(c)
+		g.oom.restore()
+	})
 	if errno != 0 {
 		return errno
 	}
 	started, _ := StartTime(pid) // not reaped yet, so it is there
-	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), launching: true}
+	cmd := &command{id: id, pid: pid, started: started, denials: make(map[int64]uint32), terminal: c.terminal, launching: true}
 	g.byPID[pid], g.byID[id] = cmd, cmd
 	g.wakeReaper()
 	return nil
+}
+
+// onLauncher does something on the launcher's thread. Whoever holds g.mu finds it
+// idle, as all that it does is done under g.mu.
+func (g *guest) onLauncher(do func()) {
+	done := make(chan struct{})
+	g.launches <- func() { do(); close(done) }
+	<-done
 }
 
 // wakeReaper says that there is a child to wait for.
@@ -209,7 +246,7 @@ func (g *guest) probe(fds [2]int) error {
 	if err != nil {
 		return fail("probe", "name of the host's file", err)
 	}
-	p, err := newProbeSpec(string(hostFile[:n]))
+	p, err := newProbeSpec(string(hostFile[:n]), g.bare)
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}

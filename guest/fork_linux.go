@@ -28,6 +28,7 @@ type step uint32
 const (
 	stepSetsid step = iota + 1
 	stepStdio
+	stepTerminal
 	stepCloseFDs
 	stepRlimit
 	stepChdir
@@ -35,7 +36,7 @@ const (
 )
 
 var stepNames = map[step]string{
-	stepSetsid: "setsid", stepStdio: "stdio", stepCloseFDs: "close descriptors",
+	stepSetsid: "setsid", stepStdio: "stdio", stepTerminal: "terminal", stepCloseFDs: "close descriptors",
 	stepRlimit: "rlimit", stepChdir: "chdir", stepExec: "exec",
 }
 
@@ -46,14 +47,21 @@ const firstOther = 3
 type childSpec struct {
 	stdio    [3]int
 	closeFDs bool
-	rlimits  []Rlimit
-	values   []unix.Rlimit
-	dir      *byte
-	how      unix.OpenHow
-	path     *byte
-	argv     []*byte
-	env      []*byte
-	probe    *probeSpec // instead of an execve
+
+	// endWithGuest: the kernel kills the child when the launcher ends, which it
+	// does with the guest. Where there is a PID namespace, it does more.
+	endWithGuest bool
+
+	terminal *terminal // the stdio is, and is to be the controlling one; nil: none
+
+	rlimits []Rlimit
+	values  []unix.Rlimit
+	dir     *byte
+	how     unix.OpenHow
+	path    *byte
+	argv    []*byte
+	env     []*byte
+	probe   *probeSpec // instead of an execve
 
 	// failed is written by the child, in the memory that it shares with its
 	// parent, where a step fails. Zero: it was executed.
@@ -111,11 +119,23 @@ func runChild(c *childSpec) {
 			goto failed
 		}
 	}
+
+	at = stepTerminal
+	if c.terminal != nil {
+		if _, _, err = syscall.RawSyscall(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0); err != 0 {
+			goto failed
+		}
+	}
+
 	at = stepCloseFDs
 	if c.closeFDs {
 		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {
 			goto failed
 		}
+	}
+
+	if c.endWithGuest {
+		syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0, 0)
 	}
 
 	at = stepRlimit
@@ -133,13 +153,21 @@ func runChild(c *childSpec) {
 		var fd uintptr
 		fd, _, err = syscall.RawSyscall6(unix.SYS_OPENAT2, ^uintptr(99), uintptr(unsafe.Pointer(c.dir)),
 			uintptr(unsafe.Pointer(&c.how)), unix.SizeofOpenHow, 0, 0)
-		if err != 0 {
+		switch err {
+		case 0:
+			if _, _, err = syscall.RawSyscall(unix.SYS_FCHDIR, fd, 0, 0); err != 0 {
+				goto failed
+			}
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		case unix.ENOSYS:
+			// A filter that cannot see the mode of openat2 has none. By now no
+			// descriptor is open that a magic link could lead anywhere by.
+			if _, _, err = syscall.RawSyscall(unix.SYS_CHDIR, uintptr(unsafe.Pointer(c.dir)), 0, 0); err != 0 {
+				goto failed
+			}
+		default:
 			goto failed
 		}
-		if _, _, err = syscall.RawSyscall(unix.SYS_FCHDIR, fd, 0, 0); err != 0 {
-			goto failed
-		}
-		syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
 	}
 
 	if c.probe != nil {

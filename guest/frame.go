@@ -35,7 +35,8 @@ type Exec struct {
 	Dir  string
 
 	// Terminal asks for a terminal of this size, as the command's own. What
-	// comes on its stdin is typed on it, what it shows is written to stdout.
+	// comes on its stdin is typed on it, what it shows is written to stdout; both
+	// are made non-blocking, and belong to the guest.
 	Terminal   bool
 	Rows, Cols uint32
 }

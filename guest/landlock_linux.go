@@ -37,9 +37,13 @@ func LandlockABI() int {
 // rulesetAttr is struct landlock_ruleset_attr, ABI 6.
 type rulesetAttr struct{ fs, net, scoped uint64 }
 
+// LandlockHandled is the set of file system rights that a kernel of this ABI can
+// restrict. A newer one than is known here restricts these as well.
+func LandlockHandled(abi int) uint64 { return 1<<fsRights[min(abi, len(fsRights)-1)] - 1 }
+
 // handled is all that a kernel of this ABI can restrict.
 func handled(abi int, net bool) rulesetAttr {
-	attr := rulesetAttr{fs: 1<<fsRights[min(abi, len(fsRights)-1)] - 1}
+	attr := rulesetAttr{fs: LandlockHandled(abi)}
 	if abi >= 4 && net {
 		attr.net = unix.LANDLOCK_ACCESS_NET_BIND_TCP | unix.LANDLOCK_ACCESS_NET_CONNECT_TCP
 	}
@@ -50,9 +54,9 @@ func handled(abi int, net bool) rulesetAttr {
 }
 
 // restrict puts the calling thread into a domain in which only what the rules
-// grant is allowed, of all that the kernel can restrict.
-func restrict(rules []LandlockRule, net bool) error {
-	attr := handled(LandlockABI(), net)
+// grant is allowed, of all that Landlock of this ABI can restrict.
+func restrict(rules []LandlockRule, abi int, net bool) error {
+	attr := handled(abi, net)
 	ruleset, _, err := syscall.Syscall(unix.SYS_LANDLOCK_CREATE_RULESET,
 		uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr), 0)
 	if err != 0 {

@@ -59,7 +59,7 @@ func (g *guest) count(tid int, nr int64) {
 	sid, err := unix.Getsid(tid)
 	cmd := g.byPID[sid]
 	if err != nil || cmd == nil {
-		all, _ := processes()
+		all, _ := g.processes()
 		cmd = g.owner(all, tid)
 	}
 	if cmd == nil || cmd.id == 0 || len(cmd.denials) >= maxDenials && cmd.denials[nr] == 0 {

@@ -37,10 +37,16 @@ func (b *builder) do(op *Op, tree int) error {
 		return b.attachMade(tree, op.Path)
 	case OpScratch:
 		return b.scratch(op)
+	case OpWorkspace:
+		return b.workspace(op, tree)
 	case OpProc:
 		return b.mountNew("proc", op.Path, nil)
 	case OpDevpts:
-		return b.mountNew("devpts", op.Path, [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}})
+		options := [][2]string{{"newinstance", ""}, {"ptmxmode", "0666"}, {"mode", "0620"}}
+		if op.Data != "" {
+			options = append(options, [2]string{"max", op.Data})
+		}
+		return b.mountNew("devpts", op.Path, options)
 	case OpMask:
 		return b.cover(op.Path, b.mask)
 	case OpReadonly:

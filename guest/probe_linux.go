@@ -52,13 +52,17 @@ type probeSpec struct {
 	report                 [attempts]uint32
 }
 
-func newProbeSpec(hostFile string) (*probeSpec, error) {
+func newProbeSpec(hostFile string, bare *Bare) (*probeSpec, error) {
 	p := new(probeSpec)
 	var err error
-	if p.canary, err = unix.BytePtrFromString(CanaryPath); err != nil {
+	canary, write := CanaryPath, "/.write-canary"
+	if bare != nil {
+		canary, write = bare.Canary, bare.Write
+	}
+	if p.canary, err = unix.BytePtrFromString(canary); err != nil {
 		return nil, err
 	}
-	if p.root, err = unix.BytePtrFromString("/.write-canary"); err != nil {
+	if p.root, err = unix.BytePtrFromString(write); err != nil {
 		return nil, err
 	}
 	if p.hostFile, err = unix.BytePtrFromString(hostFile); err != nil {
@@ -66,7 +70,7 @@ func newProbeSpec(hostFile string) (*probeSpec, error) {
 	}
 	p.route = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: 9 << 8, Addr: [4]byte{192, 0, 2, 1}}
 	p.local = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: 1 << 8, Addr: [4]byte{127, 0, 0, 1}}
-	fd, err := unix.Open(CanaryPath, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(canary, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err == nil {
 		unix.Close(fd)
 	} else {

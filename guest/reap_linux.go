@@ -35,6 +35,9 @@ func (g *guest) ended(pid int, status unix.WaitStatus, usage *unix.Rusage) {
 	if cmd == nil || cmd.id == 0 {
 		return
 	}
+	if cmd.terminal != nil {
+		cmd.terminal.ended()
+	}
 	cmd.exited = &Exited{
 		ID: cmd.id, Status: uint32(status),
 		CPUMicros: (usage.Utime.Nano() + usage.Stime.Nano()) / int64(time.Microsecond),
@@ -54,18 +57,27 @@ func (g *guest) signal(id uint32, sig unix.Signal) {
 	}
 }
 
+// resize changes the size of a command's terminal, if it has one.
+func (g *guest) resize(f *Resize) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if cmd := g.byID[f.ID]; cmd != nil && cmd.terminal != nil {
+		_ = cmd.terminal.resize(f.Rows, f.Cols) // it has just been hung up, or nothing has this size
+	}
+}
+
 // killTree kills a command and all that it started, daemons included. Its end is
 // told to the host when nothing of it is left; where that cannot be brought
 // about, it never is, and the host destroys the sandbox, which nothing outruns.
 //
-// Where it is the only command, everything but the guest is killed, which one
+// Where it is the only command of a PID namespace, everything but the guest is killed, which one
 // call does without a race. Else it is what was started after it and neither
 // descends from another command nor is in its session. A process that forks on
 // and on is gone before it can be killed: where a few rounds have not done it,
 // everything is stopped for as long as one round takes.
 func (g *guest) killTree(id uint32) {
 	const rounds, still, pause = 100, 5, 5 * time.Millisecond
-	if os.Getpid() != 1 {
+	if os.Getpid() != 1 && g.bare == nil {
 		// Without a PID namespace, which tests leave out, everything would be
 		// the host.
 		g.signal(id, unix.SIGKILL)
@@ -97,11 +109,11 @@ func (g *guest) condemn(id uint32) *command {
 func (g *guest) killRound(cmd *command, still bool) (done bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all, sure := processes()
-	alone := len(g.byID) == 1 && all.noneBefore(cmd.started)
+	all, sure := g.processes()
+	alone := (g.bare == nil || g.scoped) && len(g.byID) == 1 && all.noneBefore(cmd.started)
 	if still && !alone {
-		defer standStill(all)()
-		all, _ = processes()
+		defer g.standStill(all)()
+		all, _ = g.processes()
 		sure = true // what stands still is seen
 	}
 	left := 0
@@ -110,12 +122,16 @@ func (g *guest) killRound(cmd *command, still bool) (done bool) {
 			continue
 		}
 		left++
-		if !alone {
+		switch {
+		case alone:
+		case g.bare != nil: // a number may be another's by now
+			signalExactly(pid, p.started, unix.SIGKILL)
+		default:
 			_ = unix.Kill(pid, unix.SIGKILL) // ESRCH: it has just ended
 		}
 	}
 	if alone {
-		_ = unix.Kill(-1, unix.SIGKILL) // ESRCH: nobody is there
+		g.signalAll(unix.SIGKILL)
 	}
 	if left > 0 || !sure || cmd.exited == nil {
 		return false
@@ -130,16 +146,53 @@ func (g *guest) killRound(cmd *command, still bool) (done bool) {
 // standStill stops every process of the sandbox, and returns what lets those go
 // on that were not stopped before. A signal to all is a signal to what is being
 // forked as well (fork(2) in kernel/fork.c: it is held back, and is the child's).
-func standStill(before table) (goOn func()) {
-	_ = unix.Kill(-1, unix.SIGSTOP) // ESRCH: nobody is there
+func (g *guest) standStill(before table) (goOn func()) {
+	g.signalAll(unix.SIGSTOP)
 	return func() {
-		_ = unix.Kill(-1, unix.SIGCONT)
+		g.signalAll(unix.SIGCONT)
 		for pid, p := range before {
 			if now, ok := readStat(pid); ok && p.state == 'T' && now.started == p.started {
 				_ = unix.Kill(pid, unix.SIGSTOP)
 			}
 		}
 	}
+}
+
+// signalAll signals every process of the sandbox but the guest. Where neither a
+// PID namespace nor Landlock says which those are, it takes rounds: what is
+// stopped forks no more. g.mu is held.
+func (g *guest) signalAll(sig unix.Signal) {
+	if g.bare == nil {
+		_ = unix.Kill(-1, sig) // ESRCH: nobody is there
+		return
+	}
+	if g.signalDomain(sig) {
+		return
+	}
+	const rounds = 50
+	for range rounds {
+		all, _ := g.processes()
+		missed := false
+		for pid, p := range all {
+			if !p.dead() && p.state != 'Z' && !(sig == unix.SIGSTOP && p.state == 'T') {
+				missed = true
+				signalExactly(pid, p.started, sig)
+			}
+		}
+		if !missed || sig != unix.SIGSTOP {
+			return
+		}
+	}
+}
+
+// processes reads the processes of the sandbox, as the function of this name
+// does those that can be seen.
+func (g *guest) processes() (table, bool) {
+	all, sure := processes()
+	if g.bare != nil {
+		all = all.below(os.Getpid())
+	}
+	return all, sure
 }
 
 // belongsToOther reports whether a process descends from, or is in the session
@@ -188,7 +241,7 @@ func (t table) noneBefore(started uint64) bool {
 	return true
 }
 
-// processes reads the processes of the sandbox, but for the guest. It is sure of
+// processes reads the processes of /proc, but for this one. It is sure of
 // them where each that was there still was when it was looked at.
 func processes() (all table, sure bool) {
 	all = make(table)

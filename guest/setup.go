@@ -29,6 +29,10 @@ type Setup struct {
 	// Rlimits are put on each command.
 	Rlimits []Rlimit
 
+	// Bare says that the guest has no namespace of its own: nothing is built, and
+	// Hostname, Scratch, Ops and what follows them are not used. Nil: it has.
+	Bare *Bare
+
 	// Tasks says how many of the descriptors that came with this frame are
 	// cgroup files to write "0" to from the launcher; they come after those of
 	// the Ops.
@@ -47,6 +51,18 @@ type Setup struct {
 	Probe bool
 }
 
+// Bare is what a guest without namespaces needs to know beside the rest.
+type Bare struct {
+	// Filter is a seccomp filter, of struct sock_filter, that refuses what
+	// namespaces would have made harmless. Empty, in tests only: none, and nothing
+	// keeps commands from signalling the guest.
+	Filter []byte
+
+	// Canary is a file that everybody may read and no Landlock rule grants, and
+	// Write one that a command could make in a directory of its user's.
+	Canary, Write string
+}
+
 // Confine lists the layers. Each can be off, so that a test can show that the
 // others do not stand in for it.
 type Confine struct {
@@ -58,7 +74,8 @@ type Confine struct {
 	NoNewPrivs   bool
 	CloseFDs     bool
 	Landlock     bool
-	LandlockNet  bool // refuse TCP bind and connect, too
+	LandlockABI  uint32 // of what is restricted: the kernel's, or less
+	LandlockNet  bool   // refuse TCP bind and connect, too
 	LandlockRule []LandlockRule
 	Filter       []byte // of struct sock_filter, for every thread of the guest; empty: none
 
@@ -94,7 +111,7 @@ const (
 	OpBind                        // what is at Source on the host, or came as a descriptor
 	OpScratch                     // writable directory with Mode
 	OpProc                        // procfs of the new PID namespace
-	OpDevpts                      // a devpts of its own
+	OpDevpts                      // a devpts of its own, with at most Data terminals; "": any number
 	OpMask                        // an empty file or directory over what is there
 	OpReadonly                    // what is there, read-only
 	OpOverlay                     // the root: an overlay over the Bind in Source
@@ -106,6 +123,7 @@ const (
 	BindDevice = 1 << iota // a device node: it may be used as one
 	BindFD                 // the tree came as a descriptor
 	BindMaybe              // nothing is to be done where Source does not exist
+	BindWrite              // commands may write to it
 )
 
 // Op is one step in building the root.
@@ -147,6 +165,12 @@ func (f *Setup) encode(e *encoder) {
 	e.bool(f.CgroupNS)
 	e.bool(f.OOMFirst)
 	e.bool(f.Probe)
+	e.bool(f.Bare != nil)
+	if f.Bare != nil {
+		e.str(string(f.Bare.Filter))
+		e.str(f.Bare.Canary)
+		e.str(f.Bare.Write)
+	}
 }
 
 func (f *Setup) decode(d *decoder) {
@@ -162,6 +186,9 @@ func (f *Setup) decode(d *decoder) {
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
 	f.Tasks, f.CgroupNS, f.OOMFirst, f.Probe = d.u32(), d.bool(), d.bool(), d.bool()
+	if d.bool() {
+		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
+	}
 }
 
 func (c *Confine) encode(e *encoder) {
@@ -170,6 +197,7 @@ func (c *Confine) encode(e *encoder) {
 	e.bool(c.NoNewPrivs)
 	e.bool(c.CloseFDs)
 	e.bool(c.Landlock)
+	e.u32(c.LandlockABI)
 	e.bool(c.LandlockNet)
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
@@ -180,7 +208,7 @@ func (c *Confine) encode(e *encoder) {
 func (c *Confine) decode(d *decoder) {
 	c.NoUserNS = d.bool()
 	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
-	c.Landlock, c.LandlockNet = d.bool(), d.bool()
+	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	if filter := d.str(); filter != "" {
 		c.Filter = []byte(filter)

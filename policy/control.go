@@ -42,6 +42,15 @@ var base = []Control{
 
 var modifiers = []Control{SeccompOn, LandlockOn, NetOff, RootReadonly, Limits}
 
+// Namespaces, in best_effort, stands for all of NamespaceControls.
+const Namespaces Control = "namespaces"
+
+// NamespaceControls lists the controls that take namespaces: what a machine that
+// refuses them, as some containers and distributions do, cannot enforce.
+func NamespaceControls() []Control {
+	return []Control{NSPid, NSMount, NSNet, NSIpc, NSUts, NSCgroup, NSUser, RootPivoted, ProcMasked}
+}
+
 // Controls lists every control there is, base controls first.
 func Controls() []Control { return slices.Concat(base, modifiers) }
 
@@ -70,4 +79,10 @@ func (p *Policy) Modifiers() []Control {
 }
 
 // MayMiss reports whether p goes on without c where it cannot be enforced.
-func (p *Policy) MayMiss(c Control) bool { return slices.Contains(p.BestEffort, c) }
+func (p *Policy) MayMiss(c Control) bool {
+	return slices.Contains(p.BestEffort, c) ||
+		slices.Contains(p.BestEffort, Namespaces) && slices.Contains(NamespaceControls(), c)
+}
+
+// BestEffortNames lists what best_effort may hold.
+func BestEffortNames() []Control { return append(Controls(), Namespaces) }

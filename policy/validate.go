@@ -45,7 +45,7 @@ func (p *Policy) Validate() error {
 	found.resources(&p.Resources)
 	found.process(&p.Process)
 	found.require(&p.Require)
-	checkNames(&found, "best_effort", p.BestEffort, Controls())
+	checkNames(&found, "best_effort", p.BestEffort, BestEffortNames())
 	return errors.Join(found...)
 }
 

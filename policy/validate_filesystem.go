@@ -40,6 +40,9 @@ func (ps *problems) workspaces(f *Filesystem) {
 		field := fmt.Sprintf("filesystem.mounts[%d]", i)
 		ps.oneOf(field+".access", m.Access, AccessRead, AccessWrite, AccessDirect)
 		checkNames(ps, field+".rights", m.Rights, Rights())
+		if same := func(o Mount) bool { return o.Access == AccessWrite && o.Source == m.Source }; same(m) && slices.ContainsFunc(f.Mounts[:i], same) {
+			ps.add(field+".source", quote(m.Source)+" is another writable mount too, and changes to one directory are listed once", "leave one out")
+		}
 		if m.Access == AccessWrite && f.TmpSize == 0 {
 			ps.add(field+".access", "the changes to a writable mount need a bound", "set filesystem.tmp_size, such as 256m")
 		}

@@ -27,6 +27,9 @@ type Score struct {
 
 	// Controls has a line for each control of the backend, base first.
 	Controls []Line `json:"controls"`
+
+	// Notes say what the score does not count, for people.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Line is what one control earned.
@@ -69,6 +72,11 @@ func Of(name string, p *policy.Policy, proofs []backend.Proof) Score {
 	s.Value = min(max(s.Value, 0), 100)
 	s.Requested = min(max(s.Requested, 0), 100)
 	s.Tier = Tier(s.Value)
+	for _, m := range p.Filesystem.Mounts {
+		if m.Access == policy.AccessDirect {
+			s.Notes = append(s.Notes, "unscanned: commands change "+m.Source+" on the host themselves")
+		}
+	}
 	return s
 }
 

@@ -5,6 +5,7 @@ package backendtest
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,7 +22,7 @@ import (
 )
 
 // fileRows are CONTAINMENT 1 to 16.
-var fileRows = slices.Concat(hostFileRows, movedRows, descriptorRows, mountRows, privilegeRows, procRows, landlockRows)
+var fileRows = slices.Concat(hostFileRows, movedRows, descriptorRows, mountRows, privilegeRows, procRows, landlockRows, mountRightRows)
 
 // hostFileRows name Landlock because of tests whose temporary directory is not in
 // /tmp, which is the sandbox's own and granted.
@@ -590,6 +591,40 @@ var landlockRows = rightRows(
 	"link", "link-away", "link-in", "make-file", "make-dir", "make-link", "make-fifo", "make-node", "make-socket",
 	"tmpfile",
 )
+
+// mountRightRows have a mount whose rights leave something out that its access
+// implies.
+var mountRightRows = []Row{
+	narrowRow("execute a program of a mount without execute", []string{"read_file", "read_dir"}, "run"),
+	narrowRow("read a file of a mount without read_file", []string{"read_dir"}, "holds"),
+	narrowRow("list a mount without read_dir", []string{"read_file", "execute"}, "list"),
+}
+
+const narrow = "/narrow" // where it is seen: below nothing that is granted
+
+func narrowRow(name string, rights []string, attempt string) Row {
+	return Row{
+		Number: 16, Name: name, Why: "only the rights that the policy gives a mount",
+		Layers: []policy.Control{policy.LandlockOn},
+		Policy: func(p *policy.Policy) {
+			work := p.Filesystem.Mounts[0].Source
+			source := filepath.Join(filepath.Dir(work), "narrow")
+			if err := errors.Join(os.Mkdir(source, 0o755), os.Link(filepath.Join(work, "attack"), filepath.Join(source, "attack"))); err != nil {
+				panic(err)
+			}
+			p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount{Source: source, Target: narrow, Rights: rights})
+		},
+		Attempt: func(e *Env) (bool, string) {
+			switch attempt {
+			case "run":
+				return e.Attack("run", narrow+"/attack", "holds", e.Dir)
+			case "holds":
+				return e.Attack("holds", narrow+"/attack")
+			}
+			return e.Attack("holds", narrow)
+		},
+	}
+}
 
 func rightRows(rights ...string) (rows []Row) {
 	for _, right := range rights {

@@ -25,8 +25,8 @@ import (
 	"github.com/kavach-dev/kavach/policy"
 )
 
-// processRows are CONTAINMENT 18 to 28, but for 21.
-var processRows = slices.Concat(lookRows, signalRows, lifeRows, namespaceRows, environmentRows, ipcRows)
+// processRows are CONTAINMENT 18 to 28.
+var processRows = slices.Concat(lookRows, signalRows, terminalRows, lifeRows, namespaceRows, environmentRows, ipcRows)
 
 var lookRows = slices.Concat(
 	lookWays("guest", "the guest knows what every command of the sandbox was given", privileged, "seize", "vm-read", "vm-write", "get-fd", "kcmp"),

@@ -216,7 +216,7 @@ func memoryRow(kind, rootHeld string) Row {
 			args := []string{"memory", kind, strconv.Itoa(tried)}
 			res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
 			through, seen := e.verdict(args, res)
-			if !through && !res.OOMKilled && bounded(e) {
+			if !through && !res.OOMKilled && limited(e) {
 				e.Errorf("it is not reported as OOM: %s", seen)
 			}
 			return through, fmt.Sprintf("%s (OOM: %t)", seen, res.OOMKilled)
@@ -224,8 +224,8 @@ func memoryRow(kind, rootHeld string) Row {
 	}
 }
 
-// bounded reports whether the sandbox has all of its limits.
-func bounded(e *Env) bool {
+// limited reports whether the sandbox has all of its limits.
+func limited(e *Env) bool {
 	return slices.ContainsFunc(e.Sandbox.Score().Controls, func(line score.Line) bool {
 		return line.Name == policy.Limits && line.State == backend.Enforced
 	})

@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // Name is the name of this backend.
@@ -32,7 +33,13 @@ func (Backend) Name() string { return Name }
 func (Backend) Probe(context.Context) (backend.Info, error) { return backend.Info{}, nil }
 
 // Create returns an instance that is nothing but a list of its processes.
-func (Backend) Create(context.Context, backend.Spec) (backend.Instance, error) {
+func (Backend) Create(_ context.Context, spec backend.Spec) (backend.Instance, error) {
+	for _, m := range spec.Policy.Filesystem.Mounts {
+		if m.Access == policy.AccessWrite {
+			return nil, fmt.Errorf("mount %s: backend noop cannot keep changes apart, commands write to the host itself; leave out the mount, or name another backend: %w",
+				m.Source, errors.ErrUnsupported)
+		}
+	}
 	return &instance{running: make(map[*process]bool)}, nil
 }
 
@@ -51,6 +58,9 @@ type process struct {
 
 // Start starts a command in a session of its own.
 func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, error) {
+	if c.Terminal != nil {
+		return nil, fmt.Errorf("backend %s has no terminals; choose another: %w", Name, errors.ErrUnsupported)
+	}
 	path, err := lookup(c)
 	if err != nil {
 		return nil, err

@@ -21,8 +21,10 @@ type Backend struct {
 	// in PATH.
 	Guest string
 
-	// without leaves layers out; tests set it.
-	without []policy.Control
+	// without leaves layers out, and landlockABI uses no newer Landlock; tests
+	// set them.
+	without     []policy.Control
+	landlockABI int
 }
 
 // Name returns "process".

@@ -29,7 +29,9 @@ func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 	if err != nil {
 		return backend.Info{}, err
 	}
-	p.BestEffort = policy.Controls() // what is missing is to be reported, not refused
+	// What is missing is to be reported, not refused; but without namespaces it
+	// would be another sandbox than the one that everybody gets.
+	p.BestEffort = slices.DeleteFunc(policy.Controls(), func(c policy.Control) bool { return c == policy.NSUser })
 	id := fmt.Sprintf("%016x", rand.Uint64())
 	instance, err := b.Create(ctx, backend.Spec{ID: id, Policy: p})
 	if err != nil {
@@ -84,18 +86,13 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	}
 	var refused *jail.NamespaceError
 	if errors.As(err, &refused) {
-		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error(), Fix: namespaceFix}
+		j, err = startBare(ctx, cfg, &spec.Policy, refused)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &instance{jail: j, policy: spec.Policy, without: b.without}, nil
 }
-
-// namespaceFix covers the three ways in which a kernel refuses user namespaces.
-const namespaceFix = "let this user make user namespaces: sysctl user.max_user_namespaces=15000, and on Ubuntu " +
-	"kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile for kavach with `userns,`; in a container, " +
-	"allow clone and mount in its seccomp profile; or run as root"
 
 // config makes of a policy what the jail is told.
 func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {
@@ -112,7 +109,8 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		Loopback: p.Network.Loopback, Landlock: p.Filesystem.Landlock != policy.Off,
 		Memory: int64(r.Memory), PIDs: int64(r.PIDs), CPUs: r.CPUs,
 		Swap: int64(r.Swap), IORead: int64(r.IORead), IOWrite: int64(r.IOWrite),
-		Without: b.without,
+		LandlockABI: b.landlockABI,
+		Without:     b.without,
 	}
 	if p.Process.User != "" {
 		uid, gid, both := strings.Cut(p.Process.User, ":")
@@ -126,18 +124,35 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 			return cfg, fmt.Errorf("process.user %q: %w", p.Process.User, err)
 		}
 	}
-	if cfg.Landlock && guest.LandlockABI() == 0 {
-		if !p.MayMiss(policy.LandlockOn) {
-			return cfg, &backend.UnsupportedError{
-				Backend: Name, Control: policy.LandlockOn, Reason: "this kernel has no Landlock",
-				Fix: fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort",
-			}
-		}
-		cfg.Landlock = false
+	if err := landlock(&cfg, p.MayMiss(policy.LandlockOn)); err != nil {
+		return cfg, err
 	}
 	var err error
-	cfg.Filter, err = filter(p.Seccomp.Profile)
+	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
+	cfg.NoSetID = direct && p.Seccomp.Profile != policy.Off
+	cfg.Filter, err = filter(p.Seccomp.Profile, cfg.NoSetID)
 	return cfg, err
+}
+
+// landlock refuses what this kernel's Landlock cannot do, or goes on without
+// where the policy lets it: the proof says then what is missing.
+func landlock(cfg *jail.Config, mayMiss bool) error {
+	if !cfg.Landlock {
+		return nil
+	}
+	refuse := &backend.UnsupportedError{Backend: Name, Control: policy.LandlockOn}
+	if guest.LandlockABI() == 0 {
+		refuse.Reason = "this kernel has no Landlock"
+		refuse.Fix = fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort"
+		cfg.Landlock = false
+	} else if gaps := jail.RightsGaps(cfg); len(gaps) > 0 {
+		refuse.Reason = strings.Join(gaps, "; ")
+		refuse.Fix = "name the rights, or mount it elsewhere, or go on by naming landlock under best_effort"
+	}
+	if refuse.Reason == "" || mayMiss {
+		return nil
+	}
+	return refuse
 }
 
 // notYet refuses what a policy can say and this backend cannot do.
@@ -145,10 +160,6 @@ func notYet(p *policy.Policy) error {
 	missing := map[string]bool{
 		"seccomp.files":     len(p.Seccomp.Files) > 0,
 		"seccomp.mode: log": p.Seccomp.Mode == policy.SeccompLog,
-	}
-	for _, m := range p.Filesystem.Mounts {
-		missing["filesystem.mounts.access: "+m.Access] = m.Access == policy.AccessWrite || m.Access == policy.AccessDirect
-		missing["filesystem.mounts.rights"] = len(m.Rights) > 0
 	}
 	for what, asked := range missing {
 		if asked {
@@ -159,24 +170,30 @@ func notYet(p *policy.Policy) error {
 }
 
 // filters holds each profile compiled, for the life of the program.
-var filters sync.Map // profile → []byte
+var filters sync.Map // filterKey → []byte
 
-func filter(profile string) ([]byte, error) {
+type filterKey struct {
+	profile string
+	noSetID bool
+}
+
+func filter(profile string, noSetID bool) ([]byte, error) {
 	switch profile {
 	case policy.Off:
 		return nil, nil
 	case "":
 		profile = policy.SeccompStrict
 	}
-	if compiled, ok := filters.Load(profile); ok {
+	key := filterKey{profile, noSetID}
+	if compiled, ok := filters.Load(key); ok {
 		return compiled.([]byte), nil
 	}
-	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true})
+	program, err := seccomp.Compile(profile, seccomp.Options{Arch: runtime.GOARCH, Notify: true, NoSetID: noSetID})
 	if err != nil {
 		return nil, err
 	}
 	compiled := seccomp.Marshal(program)
-	filters.Store(profile, compiled)
+	filters.Store(key, compiled)
 	return compiled, nil
 }
 
@@ -188,7 +205,7 @@ type instance struct {
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
 	before := i.jail.OOMKills()
-	p, err := i.jail.Exec(ctx, cmd.Args, cmd.Env, cmd.Dir, [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr})
+	p, err := i.jail.Exec(ctx, cmd)
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
@@ -231,6 +248,8 @@ func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
 
 func (i *instance) Pause(ctx context.Context) error   { return i.jail.Pause(ctx) }
 func (i *instance) Resume(ctx context.Context) error  { return i.jail.Resume(ctx) }
+func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) }
+func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
 type process struct {
@@ -279,4 +298,8 @@ func denials(calls map[int64]int, profile string) []backend.Denial {
 	return out
 }
 
-var _ backend.Pauser = (*instance)(nil)
+var (
+	_ backend.Pauser  = (*instance)(nil)
+	_ backend.Resizer = (*process)(nil)
+	_ backend.Layered = (*instance)(nil)
+)

@@ -26,6 +26,9 @@ func verdict(seen bool) backend.State {
 // prove turns evidence into proofs. Each is a sentence that a person can check
 // on a command of their own, with the file that it names.
 func prove(e jail.Evidence, p *policy.Policy) []backend.Proof {
+	if e.Bare {
+		return proveBare(e, p)
+	}
 	proofs := namespaceProofs(e)
 	return append(proofs,
 		userProof(e), rootProof(e, p), capsProof(e), nnpProof(e), fdsProof(e), envProof(e), procProof(e),
@@ -153,7 +156,23 @@ func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 		proof.Inside += "; connect by TCP: " + answer(tcp)
 	}
 	proof.State = verdict(held)
+	if lacks := jail.LandlockLacks(e.ABI, !p.Network.Loopback); len(lacks) > 0 {
+		proof.Inside += "; this kernel's Landlock cannot restrict " + strings.Join(lacks, ", ")
+		proof.State = lessOf(proof.State)
+	}
+	if len(e.RightsGaps) > 0 {
+		proof.Inside += "; " + strings.Join(e.RightsGaps, "; ")
+		proof.State = lessOf(proof.State)
+	}
 	return proof
+}
+
+// lessOf is the state of what holds, but not all of what is asked for.
+func lessOf(s backend.State) backend.State {
+	if s == backend.Enforced {
+		return backend.Partial
+	}
+	return s
 }
 
 func netProof(e jail.Evidence) backend.Proof {

@@ -85,6 +85,45 @@ func (f *flags) find(word string) *flagInfo {
 	return &f.list[i]
 }
 
+// spread takes flags of one letter that were written together apart, as -it for
+// -i -t; the last may take a value. It stops where flags do.
+func (f *flags) spread(args []string) []string {
+	var out []string
+	for i := 0; i < len(args); i++ {
+		word := args[i]
+		if len(word) < 2 || word[0] != '-' || word == "--" {
+			return append(out, args[i:]...)
+		}
+		letters := f.letters(word)
+		out = append(out, letters...)
+		last := f.find(letters[len(letters)-1])
+		if last != nil && last.value != "" && !strings.Contains(word, "=") && i+1 < len(args) {
+			i++ // its value, whatever it looks like
+			out = append(out, args[i])
+		}
+	}
+	return out
+}
+
+// letters is a word that names a flag as the flags that it is made of: itself,
+// unless each letter is a flag.
+func (f *flags) letters(word string) []string {
+	name, _, _ := strings.Cut(word[1:], "=")
+	if word[1] == '-' || len(name) < 2 || f.find(word) != nil {
+		return []string{word}
+	}
+	var out []string
+	for i, letter := range name {
+		info := f.find("-" + string(letter))
+		if info == nil || info.value != "" && i < len(name)-1 {
+			return []string{word}
+		}
+		out = append(out, "-"+string(letter))
+	}
+	out[len(out)-1] += word[1+len(name):]
+	return out
+}
+
 func (c *command) newFlags() *flags {
 	f := &flags{set: flag.NewFlagSet(c.name, flag.ContinueOnError)}
 	f.set.SetOutput(io.Discard) // errors are told in one place
@@ -140,6 +179,7 @@ func (c *command) execute(path string, args []string) error {
 func (c *command) parse(path string, args []string) (rest []string, err error) {
 	f := c.newFlags()
 	for {
+		args = f.spread(args)
 		if err := f.set.Parse(args); err != nil {
 			return nil, f.explain(path, args, err)
 		}
@@ -166,8 +206,6 @@ func (f *flags) explain(path string, args []string, err error) error {
 		return usagef("write --"+info.name+" "+info.value, "flag --%s needs a value", info.name)
 	case info != nil:
 		return usagef(see, "%v", err)
-	case strings.Trim(name, "it") == "" || name == "tty":
-		return usagef("there are no terminals in sandboxes yet; -i alone connects stdin", "unknown flag %s", word)
 	}
 	var names []string
 	for _, i := range f.list {

@@ -34,12 +34,23 @@ func TestParse(t *testing.T) {
 		{false, "--on --text", "", "flag --text needs a value; write --text T", "no value"},
 		{false, "-t", "", "flag --text needs a value; write --text T", "no value for a short one"},
 		{false, "--on=perhaps", "", `invalid boolean value "perhaps" for -on: parse error; see kavach x --help`, "no boolean"},
-		{false, "-it", "", "unknown flag -it; there are no terminals in sandboxes yet; -i alone connects stdin", "as docker has it"},
+		{false, "-op", "true - [] []", "", "two in one word"},
+		{false, "-opt x arg", "true x [] [arg]", "", "the last takes a value"},
+		{false, "-pom=a -mb", "", "unknown flag -mb; see kavach x --help", "a value is not written behind its letter"},
+		{false, "-pom=a arg -po", "true - [a] [arg]", "", "with =, and among the arguments"},
+		{false, "-to x", "", "unknown flag -to; see kavach x --help", "only the last"},
+		{false, "-on", "true - [] []", "", "the name of a flag is that flag"},
+		{false, "-ox", "", "unknown flag -ox; did you mean --on?", "each is one"},
+		{false, "--op", "", "unknown flag --op; did you mean --on?", "with one dash only"},
+		{false, "-m -op", "false - [-op] []", "", "a value is no flag"},
+		{false, "-o=false -- -op", "false - [] [-op]", "", "not behind --"},
+		{true, "-op a -op", "true - [] [a -op]", "", "nor behind a command"},
 	}
 	for _, tt := range tests {
 		on, text, many := false, "-", []string(nil)
 		c := &command{name: "x", passes: tt.passes, flags: func(f *flags) {
 			f.Bool(&on, "on", "o", "")
+			f.Bool(new(bool), "plain", "p", "")
 			f.Text(&text, "text", "t", "T", "", nil)
 			f.Texts(&many, "many", "m", "M", "", nil)
 		}}

@@ -83,6 +83,7 @@ func candidates(c *command, before []string, typed string) []string {
 		return beginning(all, typed)
 	}
 	f := c.newFlags()
+	before = f.spread(before)
 	for i := 0; i < len(before); i++ {
 		info := f.find(before[i])
 		switch {
@@ -114,7 +115,7 @@ func beginning(all []string, with string) []string {
 
 func controlNames() []string {
 	var names []string
-	for _, c := range policy.Controls() {
+	for _, c := range policy.BestEffortNames() {
 		names = append(names, string(c))
 	}
 	return names

@@ -7,9 +7,11 @@ import (
 	"os"
 	"strings"
 
+	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/backend/process"
+	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
 
@@ -28,6 +30,10 @@ type examined struct {
 	Base      int               `json:"base"`
 	MaxScore  int               `json:"max_score"`
 	Controls  []backend.Finding `json:"controls"`
+
+	// Where the kernel refuses user namespaces: why, and what there is without.
+	Refusals []refusal `json:"refusals,omitempty"`
+	Bare     *bare     `json:"without_namespaces,omitempty"`
 }
 
 // machine is what the results depend on.
@@ -42,15 +48,24 @@ type machine struct {
 }
 
 func doctorCommand() *command {
-	asJSON := false
+	asJSON, apparmor := false, false
 	return &command{
 		name: "doctor", args: "[flags]", short: "try each backend and control here, and say how to fix what fails",
 		long: `Make a sandbox on each backend with everything on, and show what was tried, what
 came of it, and what to do. Exits with 0 where the process backend is available,
 else with 1.`,
-		one:   "the process backend is not available",
-		flags: func(f *flags) { f.Bool(&asJSON, "json", "", "print one JSON object") },
-		run:   func([]string) error { return examine(asJSON) },
+		one: "the process backend is not available",
+		flags: func(f *flags) {
+			f.Bool(&asJSON, "json", "", "print one JSON object")
+			f.Bool(&apparmor, "apparmor", "", "print the AppArmor profile that lets this kavach make user namespaces, and nothing else")
+		},
+		run: func([]string) error {
+			if apparmor {
+				_, err := fmt.Print(apparmorProfile(ownPath()))
+				return err
+			}
+			return examine(asJSON)
+		},
 	}
 }
 
@@ -100,10 +115,32 @@ func (e *examined) probe(ctx context.Context, b backend.Backend) {
 	info, err := b.Probe(ctx)
 	if err != nil {
 		e.Reason, e.Fix = unavailable(err)
+		if e.Name == process.Name {
+			e.Bare = tryBare(ctx, b)
+		}
+		if e.Bare != nil {
+			e.Refusals = refusals("/proc", os.Geteuid(), ownPath())
+		}
 		return
 	}
 	e.Available = true
 	e.Controls = append(e.Controls, info.Controls...)
+}
+
+// tryBare tries the tier without namespaces. Nil: it does not work either.
+func tryBare(ctx context.Context, b backend.Backend) *bare {
+	p, err := policy.Preset("strict")
+	if err != nil {
+		return nil
+	}
+	p.BestEffort = policy.BestEffortNames()
+	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
+	sb, err := rt.Create(ctx, kavach.Config{Policy: p, Backend: b.Name()})
+	if err != nil || sb.Destroy(ctx) != nil {
+		return nil
+	}
+	s := sb.Score()
+	return &bare{Score: s.Value, Tier: s.Tier, Missing: namespaceNames(), HowToUse: howToUseBare}
 }
 
 func printDiagnosis(w io.Writer, out paint, d diagnosis) {
@@ -112,7 +149,7 @@ func printDiagnosis(w io.Writer, out paint, d diagnosis) {
 	if m.Landlock > 0 {
 		landlock = fmt.Sprintf("Landlock ABI %d", m.Landlock)
 	}
-	fmt.Fprintf(w, "%s  %s %s on %s, %s, cgroup %s, uid %d\n\n",
+	fmt.Fprintf(w, "%s  %s %s on %s, %s, cgroup %s, uid %d (the process backend needs Linux 5.12, and 5.13 for Landlock)\n\n",
 		out.bold("machine"), m.OS, m.Kernel, m.Arch, landlock, m.Cgroup, m.UID)
 	var missing []string
 	for _, e := range d.Backends {
@@ -130,7 +167,12 @@ func printDiagnosis(w io.Writer, out paint, d diagnosis) {
 func (e *examined) print(w io.Writer, out paint) {
 	if !e.Available {
 		fmt.Fprintf(w, "%s  %s\n", out.bold(e.Name), out.bad("not available: "+printable(e.Reason)))
-		printFix(w, e.Fix)
+		if e.Bare == nil {
+			printFix(w, e.Fix)
+		} else {
+			printRefusals(w, out, e.Refusals, ownPath())
+			e.Bare.print(w)
+		}
 		fmt.Fprintln(w)
 		return
 	}

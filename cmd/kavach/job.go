@@ -21,9 +21,10 @@ import (
 // job is what kavach run was asked to do.
 type job struct {
 	*runFlags
-	config kavach.Config
-	cmd    kavach.Cmd
-	notes  []string // for --verbose
+	config  kavach.Config
+	cmd     kavach.Cmd
+	console *console // nil: the command gets no terminal
+	notes   []string // for --verbose
 }
 
 // job makes of the flags a policy and a command.
@@ -50,13 +51,32 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}
 	}
 	j.config.Policy = p
-	return j, nil
+	return j, j.applyTTY(&p)
+}
+
+// applyTTY finds the terminal that the command's own will look like. Which kind
+// it is, the command has to know; nothing else of the environment goes with it:
+// the size is the terminal's to say, as it changes.
+func (j *job) applyTTY(p *policy.Policy) (err error) {
+	switch {
+	case !j.tty:
+		return nil
+	case j.json:
+		return usagef("leave one of them out", "--tty is for people, and --json for programs")
+	case !isTerminal(os.Stdin):
+		return usagef("leave --tty out, or start kavach on a terminal", "--tty: the input device is not a TTY")
+	}
+	if term := os.Getenv("TERM"); term != "" && p.Process.Env["TERM"] == "" {
+		j.cmd.Env = append([]string{"TERM=" + term}, j.cmd.Env...) // first, so that --env wins
+	}
+	j.console, err = openConsole(os.Stdin, j.interactive)
+	return err
 }
 
 // backendName checks --backend against the backends that there are.
@@ -89,6 +109,7 @@ func (f *runFlags) applyLimits(p *policy.Policy) error {
 		limit("--pids", f.pids, &r.PIDs, parsePIDs),
 		limit("--timeout", f.timeout, &r.Timeout, policy.ParseDuration),
 		limit("--output-limit", f.outputLimit, &r.Output, policy.ParseBytes),
+		limit("--tmp-size", f.tmpSize, &p.Filesystem.TmpSize, policy.ParseBytes),
 	)
 }
 
@@ -174,7 +195,7 @@ func (f *runFlags) applyRequire(p *policy.Policy) error {
 	}
 	for _, name := range f.bestEffort {
 		c := policy.Control(name)
-		if !c.Known() {
+		if !slices.Contains(policy.BestEffortNames(), c) {
 			return unknownControl(name)
 		}
 		if !p.MayMiss(c) {
@@ -219,4 +240,20 @@ func (j *job) announce(w io.Writer) {
 	if j.config.Backend == noop.Name {
 		fmt.Fprintln(w, "kavach: warning: backend noop isolates nothing; the score is 0")
 	}
+	if bounds := j.sessionBounds(); j.tty && len(bounds) > 0 {
+		fmt.Fprintln(w, "kavach: the session ends after "+strings.Join(bounds, ", or "))
+	}
+}
+
+// sessionBounds are what ends a session that a person may be in the middle of:
+// limits that are made for programs hold for sessions too.
+func (j *job) sessionBounds() (bounds []string) {
+	r := j.config.Policy.Resources.Effective()
+	if r.Timeout != policy.Unlimited {
+		bounds = append(bounds, fmt.Sprintf("%s (--timeout)", r.Timeout))
+	}
+	if r.Output != policy.Unlimited {
+		bounds = append(bounds, fmt.Sprintf("%s of output (--output-limit)", r.Output))
+	}
+	return bounds
 }

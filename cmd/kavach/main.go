@@ -18,5 +18,8 @@ import (
 )
 
 func main() {
+	if len(os.Args) > 0 && os.Args[0] == guardianName {
+		os.Exit(guard())
+	}
 	os.Exit(run(os.Args[1:]))
 }

@@ -22,20 +22,21 @@ func (f *runFlags) applyVolumes(p *policy.Policy) error {
 	return nil
 }
 
-// parseVolume reads SRC:DST[:ro].
+// volumeOptions are what may stand behind the second colon of --volume.
+var volumeOptions = map[string]string{
+	"ro": policy.AccessRead, "rw": policy.AccessWrite, "rw,direct": policy.AccessDirect, "direct,rw": policy.AccessDirect,
+}
+
+// parseVolume reads SRC:DST[:ro|:rw|:rw,direct].
 func parseVolume(v string) (policy.Mount, error) {
-	const form = "write SRC:DST or SRC:DST:ro"
+	const form = "write SRC:DST, SRC:DST:rw or SRC:DST:rw,direct"
 	parts := strings.Split(v, ":")
 	if len(parts) < 2 || len(parts) > 3 || parts[0] == "" || parts[1] == "" {
-		return policy.Mount{}, usagef(form, "--volume %q: it is not SRC:DST[:ro]", v)
+		return policy.Mount{}, usagef(form, "--volume %q: it is not SRC:DST[:ro|:rw|:rw,direct]", v)
 	}
-	if len(parts) == 3 {
-		switch parts[2] {
-		case "ro":
-		case "rw":
-			return policy.Mount{}, usagef("leave out :rw; output can leave through stdout, and --writable gives the command a root of its own to write to",
-				"--volume %q: writable volumes are not there yet", v)
-		default:
+	access := "" // ro
+	if len(parts) == 3 && parts[2] != policy.AccessRead {
+		if access = volumeOptions[parts[2]]; access == "" {
 			return policy.Mount{}, usagef(form, "--volume %q: there is no option %q", v, parts[2])
 		}
 	}
@@ -49,7 +50,7 @@ func parseVolume(v string) (policy.Mount, error) {
 	if err != nil {
 		return policy.Mount{}, err
 	}
-	return policy.Mount{Source: source, Target: filepath.Clean(parts[1])}, nil
+	return policy.Mount{Source: source, Target: filepath.Clean(parts[1]), Access: access}, nil
 }
 
 func withoutTarget(mounts []policy.Mount, target string) []policy.Mount {
@@ -74,7 +75,11 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 		return err
 	}
 	start := cwd
+	named := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool {
+		return m.Access == policy.AccessWrite && under(cwd, seenAt(m))
+	})
 	switch {
+	case named: // whatever it is
 	case under(cwd, "/proc", "/dev", "/sys"):
 		return usagef("change to another directory first", "the current directory %s cannot be shown in a sandbox, which has its own of it", cwd)
 	case p.Filesystem.Root == policy.RootHost && under(cwd, systemDirs...):

@@ -9,6 +9,7 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/score"
+	"github.com/kavach-dev/kavach/workspace"
 )
 
 // outcome is how a command ended: the part that run --json and the exit event
@@ -20,6 +21,7 @@ type outcome struct {
 	OOMKilled bool             `json:"oom_killed"`
 	Truncated bool             `json:"truncated"`
 	Denials   []backend.Denial `json:"denials"`
+	Unscanned []string         `json:"unscanned"`
 	Usage     usage            `json:"usage"`
 }
 
@@ -34,7 +36,7 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	o := outcome{
 		ExitCode: code,
 		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
-		Denials: res.Denials,
+		Denials: res.Denials, Unscanned: res.Unscanned,
 		Usage: usage{
 			WallMS: milliseconds(res.Usage.Wall), CPUMS: milliseconds(res.Usage.CPU),
 			MemoryPeak: res.Usage.MemoryPeak, PIDsPeak: res.Usage.PIDsPeak,
@@ -45,6 +47,9 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	}
 	if o.Denials == nil {
 		o.Denials = []backend.Denial{}
+	}
+	if o.Unscanned == nil {
+		o.Unscanned = []string{}
 	}
 	return o
 }
@@ -66,10 +71,15 @@ type report struct {
 	StderrBinary bool        `json:"stderr_binary,omitempty"`
 	StderrBase64 string      `json:"stderr_base64,omitempty"`
 	Score        score.Score `json:"score"`
+
+	Changes []workspace.Outcome `json:"changes"`
 }
 
-func newReport(sb *kavach.Sandbox, res *kavach.Result, code int) report {
-	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Score: sb.Score()}
+func newReport(sb *kavach.Sandbox, res *kavach.Result, code int, changes []workspace.Outcome) report {
+	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Changes: changes, Score: sb.Score()}
+	if changes == nil {
+		r.Changes = []workspace.Outcome{}
+	}
 	r.Stdout, r.StdoutBase64, r.StdoutBinary = asText(res.Stdout)
 	r.Stderr, r.StderrBase64, r.StderrBinary = asText(res.Stderr)
 	return r

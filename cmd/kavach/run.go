@@ -10,11 +10,15 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/workspace"
 )
 
 // runFlags are the flags of kavach run, as they were typed.
 type runFlags struct {
+	workspaceFlags
+
 	interactive bool
+	tty         bool
 	backend     string
 	policies    []string
 	minScore    string
@@ -46,11 +50,19 @@ func runCommand() *command {
 		long: `Run a command in a sandbox that is made for it and removed after it.
 
 The current directory is visible at its own path, read-only; nothing else of
-home is. There is no network, and nothing of the caller's environment.`,
+home is. There is no network, and nothing of the caller's environment.
+
+With --rw DIR the command may change what is in DIR. What it changes is kept
+apart, and applied when the command has ended by itself, but for what programs
+run or obey unasked: git hooks and settings, shell start files, settings of
+editors and agents. --diff shows the changes instead.`,
 		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
-  echo data | kavach run -i -- wc -c`,
+  kavach run --rw . -- make
+  kavach run --rw . --diff -- npm install
+  echo data | kavach run -i -- wc -c
+  kavach run -it -- bash`,
 		flags: f.register,
 		least: 1, most: -1, needs: "a command, such as: kavach run -- python3 -c 'print(6*7)'",
 		passes: true, // what follows the command is the command's
@@ -60,6 +72,7 @@ home is. There is no network, and nothing of the caller's environment.`,
 
 func (f *runFlags) register(fs *flags) {
 	fs.Bool(&f.interactive, "interactive", "i", "connect stdin (else it is /dev/null)")
+	fs.Bool(&f.tty, "tty", "t", "give the command a terminal of its own; with -i, yours is connected to it")
 	fs.Text(&f.backend, "backend", "", "NAME", "where to run: a backend that kavach doctor lists, or auto (default auto)", backendNames)
 	fs.Texts(&f.policies, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic); of several, the stricter of each field", policy.PresetNames)
 	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
@@ -73,12 +86,13 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.outputLimit, "output-limit", "", "SIZE", "bytes of stdout, and of stderr, that get through, or unlimited", nil)
 	fs.Texts(&f.env, "env", "", "K=V", "set a variable; K alone takes its value from kavach's environment", nil)
 	fs.Texts(&f.envFiles, "env-file", "", "FILE", "set variables, one a line, as with docker", nil)
-	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:ro]", "show a file or directory, read-only", nil)
+	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:OPTS]", "show a file or directory: ro (read-only, the default); rw, as --rw; rw,direct, unscanned", nil)
+	f.registerWorkspaces(fs)
 	fs.Text(&f.workdir, "workdir", "w", "DIR", "start in this directory, inside", nil)
 	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
 	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
 	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
-	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it", controlNames)
+	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it; namespaces: without all that takes them", controlNames)
 	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
 	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")
 }
@@ -96,7 +110,13 @@ func runSandboxed(f *runFlags, args []string) error {
 	if err != nil {
 		return stop.instead(j.byFlag(err))
 	}
-	e := attendUntil(stop, sb, j)
+	warnMissing(os.Stderr, sb)
+	e := onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
+	var outcomes []workspace.Outcome
+	if e.err == nil {
+		outcomes, e.err = j.changes(stop, sb, e.res)
+		e.code = j.codeWith(e.code, outcomes)
+	}
 	// Nothing is left behind, whatever happened. Where something is, that is
 	// what there is to say: it may still be running.
 	if destroyErr := sb.Destroy(context.Background()); destroyErr != nil {
@@ -106,12 +126,28 @@ func runSandboxed(f *runFlags, args []string) error {
 		return e.err
 	}
 	if f.json {
-		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code)); err != nil {
+		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code, outcomes)); err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}
 	}
 	j.tell(os.Stderr, sb, e.res)
+	if !j.json {
+		j.tellOutcomes(os.Stderr, outcomes)
+	}
 	return exitStatus(e.code)
+}
+
+// onConsole runs a session on kavach's own terminal, if there is one. What kavach
+// itself has to say comes before and after: neither shows well in raw mode.
+func onConsole(c *console, session func() ended) ended {
+	if c != nil {
+		if err := c.connect(); err != nil {
+			return ended{err: err}
+		}
+	}
+	e := session()
+	e.err = errors.Join(e.err, c.close())
+	return e
 }
 
 // ended is what came of a command.
@@ -145,7 +181,11 @@ func attendUntil(stop *stopper, sb *kavach.Sandbox, j *job) ended {
 // attend starts the command, passes on signals, and waits for its end.
 func attend(stop *stopper, sb *kavach.Sandbox, j *job) (*kavach.Result, int, error) {
 	cmd := j.cmd
-	if !j.json {
+	switch {
+	case j.console != nil:
+		size := j.console.size()
+		cmd.Terminal, cmd.Stdout = &size, stop.display(sb.Policy().Resources.Effective().Output)
+	case !j.json:
 		cmd.Stdout, cmd.Stderr = stop.outputs()
 	}
 	p, err := sb.Start(stop.ctx, cmd)
@@ -153,6 +193,9 @@ func attend(stop *stopper, sb *kavach.Sandbox, j *job) (*kavach.Result, int, err
 		return nil, 0, stop.instead(err)
 	}
 	stop.forward(p)
+	if j.console != nil {
+		defer j.console.follow(p)()
+	}
 	res, err := p.Wait(stop.ctx)
 	stop.forward(nil)
 	if stop.ctx.Err() != nil && res != nil {

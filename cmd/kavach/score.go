@@ -25,6 +25,7 @@ type scored struct {
 	Reason    string       `json:"reason"`
 	Fix       string       `json:"fix"`
 	Controls  []score.Line `json:"controls"`
+	Notes     []string     `json:"notes,omitempty"`
 }
 
 // notBuilt is the reason for a backend that is to come.
@@ -96,7 +97,7 @@ func scoreOn(ctx context.Context, name string, p policy.Policy) scored {
 		return s
 	}
 	proven := sb.Score()
-	s.Available, s.Reason, s.Controls = true, "", proven.Controls
+	s.Available, s.Reason, s.Controls, s.Notes = true, "", proven.Controls, proven.Notes
 	s.Value, s.Tier, s.Requested = proven.Value, proven.Tier, proven.Requested
 	return s
 }
@@ -129,6 +130,9 @@ func printScores(w io.Writer, out paint, list []scored) {
 		default:
 			fmt.Fprintf(w, "%s  %d (%s), %d was asked for\n", out.bold(s.Backend), s.Value, s.Tier, s.Requested)
 			printControls(w, out, s.Controls)
+			for _, note := range s.Notes {
+				fmt.Fprintln(w, "  "+printable(note))
+			}
 		}
 		if s.Reason != notBuilt {
 			fmt.Fprintln(w)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
+	"github.com/kavach-dev/kavach/workspace"
 )
 
 // maxLine is how long a request may be, in bytes without its newline.
@@ -40,7 +41,9 @@ type session struct {
 	runtime *kavach.Runtime
 	wire    *wire
 
-	count int // of commands, which are numbered from 1; for the reader of requests
+	// For the reader of requests alone.
+	count  int                // of commands, which are numbered from 1
+	listed []workspace.Change // what changes listed last; nil: nothing yet
 
 	running sync.WaitGroup // a goroutine for each command
 

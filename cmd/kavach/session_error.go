@@ -32,6 +32,7 @@ const (
 	errExists        = "sandbox_exists"
 	errNoExec        = "no_such_exec"
 	errNoStdin       = "no_stdin"
+	errNoTerminal    = "no_terminal"
 	errBusy          = "busy"
 	errState         = "wrong_state"
 	errNotFound      = "command_not_found"

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -18,7 +19,14 @@ type execParams struct {
 	Env       map[string]string `json:"env"`
 	Dir       string            `json:"dir"`
 	TimeoutMS int64             `json:"timeout_ms"`
-	Stdin     bool              `json:"stdin"` // whether stdin requests follow; else it is /dev/null
+	Stdin     bool              `json:"stdin"`    // whether stdin requests follow; else it is /dev/null
+	Terminal  json.RawMessage   `json:"terminal"` // of terminalParams; absent: none
+}
+
+// terminalParams are the size of a terminal.
+type terminalParams struct {
+	Rows uint16 `json:"rows"`
+	Cols uint16 `json:"cols"`
 }
 
 // execResult is the result of exec: what the command is called from now on.
@@ -28,8 +36,9 @@ type execResult struct {
 
 // sessionExec is a command that runs.
 type sessionExec struct {
-	process *kavach.Process
-	input   *execInput // nil: /dev/null
+	process  *kavach.Process
+	input    *execInput // nil: /dev/null
+	terminal bool
 }
 
 // exec starts a command. It replies for itself, because the reply comes before
@@ -51,7 +60,10 @@ func (s *session) exec(r request) (any, error) {
 	stdout := &execOutput{wire: s.wire, replied: replied, event: "stdout", exec: number}
 	stderr := &execOutput{wire: s.wire, replied: replied, event: "stderr", exec: number}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
-	e := &sessionExec{}
+	if cmd.Terminal != nil {
+		cmd.Stderr = nil // it shows both
+	}
+	e := &sessionExec{terminal: cmd.Terminal != nil}
 	if params.Stdin {
 		e.input = newExecInput()
 		cmd.Stdin = e.input
@@ -85,6 +97,13 @@ func (p *execParams) command() (kavach.Cmd, error) {
 			return cmd, refusef(errParams, "params.env[%q]: %v", key, err)
 		}
 		cmd.Env = append(cmd.Env, kv)
+	}
+	if len(p.Terminal) > 0 && string(p.Terminal) != "null" {
+		var size terminalParams
+		if err := decode("params.terminal", p.Terminal, &size); err != nil {
+			return cmd, err
+		}
+		cmd.Terminal = &backend.WindowSize{Rows: size.Rows, Cols: size.Cols}
 	}
 	return cmd, nil
 }

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
 	"github.com/kavach-dev/kavach/score"
@@ -20,6 +21,7 @@ type createParams struct {
 	Mounts     []json.RawMessage `json:"mounts"`  // of mountParams
 	MinScore   *int              `json:"min_score"`
 	BestEffort []policy.Control  `json:"best_effort"`
+	Protected  []string          `json:"protected"` // as in policy.Filesystem
 }
 
 type mountParams struct {
@@ -54,6 +56,7 @@ func (s *session) create(params createParams) (any, error) {
 		p.Require.MinScore = *params.MinScore
 	}
 	p.BestEffort = append(p.BestEffort, params.BestEffort...)
+	p.Filesystem.Protected = append(p.Filesystem.Protected, params.Protected...)
 	name, err := backendName(params.Backend)
 	if err != nil {
 		return nil, err
@@ -137,6 +140,24 @@ func signalParam(text json.RawMessage) (syscall.Signal, error) {
 		return 0, refusef(errParams, "params.signal: there is no signal %s; use a name such as SIGTERM, or a number from 1 to 64", text)
 	}
 	return sig, nil
+}
+
+// resizeParams are the params of resize.
+type resizeParams struct {
+	Exec int    `json:"exec"`
+	Rows uint16 `json:"rows"`
+	Cols uint16 `json:"cols"`
+}
+
+func (s *session) resize(params resizeParams) (any, error) {
+	e, err := s.find(params.Exec)
+	if err != nil {
+		return nil, err
+	}
+	if !e.terminal {
+		return nil, refusef(errNoTerminal, `command %d was started without "terminal"`, params.Exec)
+	}
+	return empty{}, e.process.Resize(backend.WindowSize{Rows: params.Rows, Cols: params.Cols})
 }
 
 func (s *session) pause(empty) (any, error) {

@@ -27,9 +27,13 @@ var methods = map[string]func(*session, request) (any, error){
 	"create":  with((*session).create),
 	"exec":    (*session).exec,
 	"stdin":   (*session).stdin,
+	"resize":  with((*session).resize),
 	"signal":  with((*session).signal),
 	"pause":   with((*session).pause),
 	"resume":  with((*session).resume),
+	"halt":    with((*session).halt),
+	"changes": with((*session).changes),
+	"apply":   with((*session).apply),
 	"destroy": with((*session).destroy),
 }
 

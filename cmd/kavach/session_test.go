@@ -161,7 +161,7 @@ func TestSessionRefuses(t *testing.T) {
 		{`{"id":{},"method":"create"}`, errSyntax, "no id", "an object is no id"},
 		{`{"id":1}`, errUnknownMethod, `there is no method ""`, "no method"},
 		{`{"id":1,"method":"exce"}`, errUnknownMethod, `did you mean "exec"?`, "a typo"},
-		{`{"id":1,"method":"frobnicate"}`, errUnknownMethod, "the methods are create, destroy", "nothing is near"},
+		{`{"id":1,"method":"frobnicate"}`, errUnknownMethod, "the methods are apply, changes, create, destroy", "nothing is near"},
 		{`{"id":1,"method":7}`, errParams, "method: expected a string, found number", "wrong type"},
 		{`{"id":1,"method":"create","parms":{}}`, errUnknownField, `did you mean "params"?`, "an unknown key"},
 		{`{"id":1,"method":"create","params":[]}`, errParams, "params: expected an object", "params by position"},
@@ -410,6 +410,61 @@ func TestSessionExamples(t *testing.T) {
 	}
 }
 
+// A command can have a terminal: keys are typed on it, and it changes its size.
+func TestSessionTerminal(t *testing.T) {
+	c := dial(t)
+	c.create(`{"policy":"basic","best_effort":["limits"]}`)
+	m := c.ask(`{"id":1,"method":"exec","params":{"args":["sh"],"stdin":true,"env":{"PS1":"ready> "},"terminal":{"rows":7,"cols":33}}}`)
+	if m.Error != nil {
+		t.Fatal(m.raw)
+	}
+	var seen strings.Builder
+	shows := func(text string) {
+		t.Helper()
+		for !strings.Contains(seen.String(), text) {
+			m := c.next()
+			if m.Event == "exit" || m.Error != nil || m.Event == "stderr" {
+				t.Fatalf("%s, after %q, and %q was awaited", m.raw, seen.String(), text)
+			}
+			seen.WriteString(m.Data)
+		}
+		seen.Reset()
+	}
+	typed := func(text string) { c.send(`{"id":2,"method":"stdin","params":{"exec":1,"data":"` + text + `"}}`) }
+	shows("ready> ")
+	typed(`stty size\r`)
+	shows("\r\n7 33\r\nready> ")
+	c.send(`{"id":3,"method":"resize","params":{"exec":1,"rows":9,"cols":44}}`)
+	// The change and what is typed go different ways: which is first is not said.
+	typed(`until [ \"$(stty size)\" = \"9 44\" ]; do sleep .1; done; echo changed\r`)
+	shows("\r\nchanged\r\nready> ")
+	typed(`cat\r`)
+	typed(`hello\r`)
+	shows("hello\r\nhello\r\n")
+	typed(`\u0003`)
+	shows("ready> ")
+	typed(`exit 5\r`)
+	if m := c.until(func(m message) bool { return m.Event == "exit" }); m.ExitCode != 5 {
+		t.Error(m.raw)
+	}
+	for _, refused := range []struct{ line, code string }{
+		{`{"id":4,"method":"resize","params":{"exec":1,"rows":9,"cols":44}}`, errNoExec},
+		{`{"id":5,"method":"exec","params":{"args":["sh"],"terminal":{"rows":70000}}}`, errParams},
+		{`{"id":6,"method":"exec","params":{"args":["sh"],"terminal":{"columns":80}}}`, errUnknownField},
+		{`{"id":7,"method":"exec","params":{"args":["sh"],"terminal":true}}`, errParams},
+	} {
+		if m := c.ask(refused.line); m.Error == nil || m.Error.Code != refused.code {
+			t.Errorf("%s: %s", refused.line, m.raw)
+		}
+	}
+	if m := c.ask(`{"id":8,"method":"exec","params":{"args":["sleep","100"]}}`); m.Error != nil {
+		t.Fatal(m.raw)
+	}
+	if m := c.ask(`{"id":9,"method":"resize","params":{"exec":2,"rows":9,"cols":44}}`); m.Error == nil || m.Error.Code != errNoTerminal {
+		t.Error(m.raw)
+	}
+}
+
 // However output is cut, what was text arrives as text.
 func TestExecOutputKeepsRunesWhole(t *testing.T) {
 	const text = "aé€😀z"
@@ -458,13 +513,15 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"id":1,"method":"exec","params":{"args":["true"],"env":{"A":"b"}}}`))
 	f.Add([]byte(`{"id":"x","method":"stdin","params":{"exec":1,"data_base64":"` + base64.StdEncoding.EncodeToString([]byte("x")) + `"}}`))
 	f.Add([]byte(`{"id":1,"method":"create","params":{"policy":{"name":"x"},"mounts":[{}]}}`))
+	f.Add([]byte(`{"id":1,"method":"exec","params":{"args":["sh"],"terminal":{"rows":24,"cols":80}}}`))
+	f.Add([]byte(`{"id":1,"method":"resize","params":{"exec":1,"rows":24,"cols":70000}}`))
 	f.Add([]byte(`[]`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		r, err := parseRequest(text)
 		if err == nil && (r.ID == nil || methods[r.Method] == nil) {
 			t.Fatalf("taken without an id or a method: %q", text)
 		}
-		for _, params := range []any{&execParams{}, &createParams{}, &stdinParams{}, &signalParams{}, &empty{}} {
+		for _, params := range []any{&execParams{}, &createParams{}, &stdinParams{}, &resizeParams{}, &signalParams{}, &applyParams{}, &empty{}} {
 			if decode("params", r.Params, params) == nil {
 				if p, ok := params.(*signalParams); ok {
 					_, _ = signalParam(p.Signal)

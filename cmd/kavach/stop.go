@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // exitPatience is how long a command may take to end after a signal that it was
@@ -30,8 +32,20 @@ type stopper struct {
 	cancel context.CancelCauseFunc
 	came   chan os.Signal
 
+	// session: the command has a terminal, and what would end kavach is the end
+	// of the session on it. Set before a command is named.
+	session bool
+
 	mu     sync.Mutex
 	target *kavach.Process // nil: no command is running
+	got    bool            // a signal came that ends kavach, whatever came of it
+}
+
+// signalled reports whether somebody wanted kavach to end.
+func (s *stopper) signalled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got || s.ctx.Err() != nil
 }
 
 // catch catches what would end kavach. What was ignored when it started (nohup,
@@ -75,11 +89,20 @@ func (s *stopper) watch() {
 	}
 }
 
-// pass passes a signal to the command. False: there is none.
+// pass passes a signal to the command. False: there is none. A session is hung
+// up, as the kernel does it (SIGCONT, since it may be stopped): a shell on a
+// terminal ignores SIGTERM, and tells its jobs of SIGHUP.
 func (s *stopper) pass(sig syscall.Signal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.target != nil && s.target.Signal(sig) == nil
+	s.got = true
+	if s.target == nil {
+		return false
+	}
+	if s.session && sig != syscall.SIGINT {
+		return s.target.Signal(syscall.SIGHUP) == nil && s.target.Signal(syscall.SIGCONT) == nil
+	}
+	return s.target.Signal(sig) == nil
 }
 
 // forward names the command that signals are passed to; nil: none.
@@ -112,6 +135,32 @@ func (o output) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return n, err
+}
+
+// display is what a session's terminal is shown on. Where the limit of output is
+// reached nothing more would be seen of it, so the session is hung up.
+type display struct {
+	output
+	left int64 // bytes; negative: any number
+	full func()
+}
+
+func (d *display) Write(p []byte) (int, error) {
+	n, err := d.output.Write(p)
+	if d.left >= 0 {
+		if d.left -= int64(n); d.left <= 0 {
+			d.left = 0
+			d.full()
+		}
+	}
+	return n, err
+}
+
+// display makes the one of a command with a terminal.
+func (s *stopper) display(limit policy.Bytes) io.Writer {
+	s.session = true
+	stdout, _ := s.outputs()
+	return &display{stdout, int64(limit), sync.OnceFunc(func() { s.came <- syscall.SIGHUP })}
 }
 
 // outputs are stdout and stderr for a command.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
@@ -26,6 +27,25 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 	}
 	if j.verbose || (codeOf(res) != 0 && !j.json) {
 		tellDenials(w, out, res.Denials)
+	}
+}
+
+// warnMissing says, before a command runs, which controls there are not, though
+// the policy asks for them and goes on without: whatever else is shown.
+func warnMissing(w io.Writer, sb *kavach.Sandbox) {
+	if sb.Backend() == noop.Name {
+		return // announce has said it
+	}
+	var missing []string
+	for _, c := range short(sb.Score(), sb.Policy()) {
+		if c.State == backend.Missing {
+			missing = append(missing, string(c.Name))
+		}
+	}
+	if len(missing) > 0 {
+		s := sb.Score()
+		fmt.Fprintf(w, "kavach: warning: score %d (%s), as the policy lets these be missing here: %s; kavach doctor says how to have them\n",
+			s.Value, s.Tier, strings.Join(missing, ", "))
 	}
 }
 
@@ -71,6 +91,9 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	}
 	for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 		line("limit", hit)
+	}
+	for _, path := range res.Unscanned {
+		line("unscanned", path+": the command could change it on the host by itself")
 	}
 	line("usage", usageText(res.Usage))
 	for _, note := range j.notes {

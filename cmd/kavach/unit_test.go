@@ -192,7 +192,7 @@ func TestSessionDocument(t *testing.T) {
 	for method := range methods {
 		names = append(names, method)
 	}
-	for _, v := range []any{request{}, reply{}, createParams{}, mountParams{}, created{}, execParams{}, execResult{}, stdinParams{}, signalParams{}, outputEvent{}, outcome{}, usage{}, sessionError{}} {
+	for _, v := range []any{request{}, reply{}, createParams{}, mountParams{}, created{}, execParams{}, execResult{}, stdinParams{}, terminalParams{}, resizeParams{}, signalParams{}, outputEvent{}, outcome{}, usage{}, sessionError{}} {
 		names = append(names, jsonNamesOf(v)...)
 	}
 	names = append(names, errSyntax, errTooLong, errUnknownMethod, errUnknownField, errParams, errPolicy, errRefused, errNoSandbox,

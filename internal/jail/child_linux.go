@@ -50,13 +50,13 @@ func (c *child) kill() error {
 // waited for when all of its PID namespace is gone.
 func (c *child) wait(ctx context.Context) error {
 	const tick = 100 * time.Millisecond // how late a cancelled context is noticed
-	c.mu.Lock()
-	fd := c.fd // closed by the one who waits, and by nobody else
-	c.mu.Unlock()
-	if fd < 0 {
-		return nil
-	}
 	for {
+		c.mu.Lock()
+		fd := c.fd // closed by one who waits, and by nobody else
+		c.mu.Unlock()
+		if fd < 0 {
+			return nil
+		}
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(tick.Milliseconds()))
 		if err != nil && err != unix.EINTR {
 			return err
@@ -70,9 +70,13 @@ func (c *child) wait(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED, nil); err != nil && err != unix.ECHILD {
+	if c.fd < 0 {
+		return nil // another was faster
+	}
+	if err := unix.Waitid(unix.P_PIDFD, c.fd, nil, unix.WEXITED, nil); err != nil && err != unix.ECHILD {
 		return err // ECHILD: somebody of this process waits for any child
 	}
+	fd := c.fd
 	c.fd = -1
 	return unix.Close(fd)
 }

@@ -73,7 +73,15 @@ type guestClone struct {
 	files   []*os.File // its descriptors from 0 on
 	flags   uintptr    // CLONE_NEW…
 	ids     *idMaps    // nil: no user namespace of its own
+	user    *cloneUser // who it becomes, where ids is nil; nil: the caller
 	cgroup  *os.File   // of version 2, to start in; nil: that of the caller
+}
+
+// cloneUser is who the guest becomes, and what it keeps of the caller's power.
+type cloneUser struct {
+	uid, gid  int
+	setgroups bool   // drop the groups of the caller
+	keep      uint64 // capabilities, by their numbers
 }
 
 // idMaps is who the guest is in its user namespace.
@@ -104,7 +112,7 @@ type cloneSpec struct {
 
 	setIDs, groups bool
 	uid, gid       uintptr
-	ambient        uintptr // the capabilities below this number are kept; 0: as execve does
+	keep           uint64 // the capabilities that are kept, by their numbers; 0: as execve does
 	caps           unix.CapUserHeader
 	capData        [2]unix.CapUserData
 	files          []int32 // what becomes its descriptors from 0 on; none is one of these
@@ -231,21 +239,22 @@ func keepDumpable() (restore func()) {
 func (g *guestClone) spec() (s *cloneSpec, err error) {
 	s = &cloneSpec{program: int(g.program.Fd()), stack: make([]byte, guestStack)}
 	s.clone(g)
+	user := g.user
 	if m := g.ids; m != nil {
-		s.setIDs, s.groups = true, m.setgroups
-		s.uid, s.gid = uintptr(m.uid), uintptr(m.gid)
-		s.maps = m.files()
+		user, s.maps = &cloneUser{uid: m.uid, gid: m.gid, setgroups: m.setgroups}, m.files()
 		if m.uid != 0 {
 			// Only uid 0 keeps its capabilities over the execve of the guest,
 			// which needs them to build the root and drops them then.
-			s.ambient = lastCap() + 1
+			user.keep = 1<<(lastCap()+1) - 1
 		}
 	}
-	s.caps.Version = unix.LINUX_CAPABILITY_VERSION_3
-	for c := range s.ambient {
-		s.capData[c/32].Effective |= 1 << (c % 32)
+	if user != nil {
+		s.setIDs, s.groups, s.keep = true, user.setgroups, user.keep
+		s.uid, s.gid = uintptr(user.uid), uintptr(user.gid)
 	}
+	s.caps.Version = unix.LINUX_CAPABILITY_VERSION_3
 	for i := range s.capData {
+		s.capData[i].Effective = uint32(s.keep >> (32 * i))
 		s.capData[i].Permitted, s.capData[i].Inheritable = s.capData[i].Effective, s.capData[i].Effective
 	}
 	for text, p := range map[string]**byte{"/": &s.root, "": &s.empty} {
@@ -388,7 +397,7 @@ func runGuestChild(s *cloneSpec) {
 	}
 
 	at = stepSetIDs
-	if s.ambient != 0 {
+	if s.keep != 0 {
 		if _, _, err = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1, 0, 0, 0, 0); err != 0 {
 			goto failed
 		}
@@ -408,11 +417,14 @@ func runGuestChild(s *cloneSpec) {
 	}
 
 	at = stepAmbient
-	if s.ambient != 0 {
+	if s.keep != 0 {
 		if _, _, err = syscall.RawSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&s.caps)), uintptr(unsafe.Pointer(&s.capData[0])), 0); err != 0 {
 			goto failed
 		}
-		for c := uintptr(0); c < s.ambient; c++ {
+		for c := uintptr(0); c < 64; c++ {
+			if s.keep&(1<<c) == 0 {
+				continue
+			}
 			if _, _, err = syscall.RawSyscall6(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, c, 0, 0, 0); err != 0 {
 				goto failed
 			}

@@ -35,6 +35,15 @@ type Evidence struct {
 	Cgroup    *cgroup.Bounds // nil: none
 	Limits    string
 	HostFile  string
+
+	// Bare says that there are no namespaces, and Canary which file the probe
+	// tried to open then.
+	Bare   bool
+	Canary string
+
+	// RightsGaps are what Landlock cannot keep from commands although mounts
+	// leave it out, in sentences.
+	RightsGaps []string
 }
 
 // Mount is a line of /proc/PID/mountinfo.
@@ -116,7 +125,8 @@ func (j *Jail) examine(p *probe) (err error) {
 	if e.Report, e.PID, err = p.report(); err != nil {
 		return fmt.Errorf("wait for the probe: %w", err)
 	}
-	e.ABI, e.CgroupErr = guest.LandlockABI(), j.groupErr
+	e.ABI, e.CgroupErr = j.cfg.landlockABI(), j.groupErr
+	e.Bare, e.Canary, e.RightsGaps = j.cfg.Bare != nil, j.cfg.canary(), RightsGaps(&j.cfg)
 	read := func(name string) string {
 		b, readErr := rawfile.Read(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)

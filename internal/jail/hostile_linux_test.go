@@ -317,7 +317,7 @@ func TestHostileExec(t *testing.T) {
 				t.Fatal(err)
 			}
 			files, ctx := fdCount(t), patient(t)
-			p, err := j.Exec(ctx, []string{test.does}, nil, "/", [3]*os.File{})
+			p, err := j.Exec(ctx, backend.Cmd{Args: []string{test.does}, Dir: "/"})
 			if err == nil {
 				_, err = p.Wait(ctx)
 			}
@@ -327,7 +327,7 @@ func TestHostileExec(t *testing.T) {
 			if lives := err == nil; lives != test.lives {
 				t.Errorf("%v: %s", err, test.why)
 			}
-			again, err := j.Exec(ctx, []string{"ok"}, nil, "/", [3]*os.File{})
+			again, err := j.Exec(ctx, backend.Cmd{Args: []string{"ok"}, Dir: "/"})
 			if err == nil {
 				_, err = again.Wait(ctx)
 			}
@@ -347,7 +347,7 @@ func TestHostileRefusal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = j.Exec(t.Context(), []string{"odd errno"}, nil, "/", [3]*os.File{})
+	_, err = j.Exec(t.Context(), backend.Cmd{Args: []string{"odd errno"}, Dir: "/"})
 	var refused *backend.ExecError
 	if !errors.As(err, &refused) || refused.Path != "odd errno" {
 		t.Errorf("%v", err)
@@ -364,7 +364,7 @@ func TestHostileDescriptorsInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	files, ctx := fdCount(t), patient(t)
-	p, err := j.Exec(ctx, []string{"descriptors in the middle"}, nil, "/", [3]*os.File{})
+	p, err := j.Exec(ctx, backend.Cmd{Args: []string{"descriptors in the middle"}, Dir: "/"})
 	if err == nil {
 		_, err = p.Wait(ctx)
 	}
@@ -382,7 +382,7 @@ func TestDeafGuest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := j.Exec(t.Context(), []string{"deaf"}, nil, "/", [3]*os.File{})
+	p, err := j.Exec(t.Context(), backend.Cmd{Args: []string{"deaf"}, Dir: "/"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -390,7 +390,7 @@ func TestDeafGuest(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	for i := range 4 { // more than the socket holds
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-		if _, err := j.Exec(ctx, []string{"true", long}, nil, "/", [3]*os.File{}); err == nil {
+		if _, err := j.Exec(ctx, backend.Cmd{Args: []string{"true", long}, Dir: "/"}); err == nil {
 			t.Errorf("command %d was started", i)
 		}
 		cancel()
@@ -412,7 +412,7 @@ func TestSilentGuest(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if _, err := j.Exec(ctx, []string{"silent"}, nil, "/", [3]*os.File{}); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := j.Exec(ctx, backend.Cmd{Args: []string{"silent"}, Dir: "/"}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }

@@ -45,8 +45,21 @@ type Config struct {
 	// it refuses TCP as well.
 	Landlock bool
 
+	// LandlockABI is the newest version of Landlock that is used. 0: the
+	// kernel's. It is for tests, which show with it what an older kernel does.
+	LandlockABI int
+
 	// Filter is the seccomp filter, as struct sock_filter. Empty: none.
 	Filter []byte
+
+	// NoSetID says that Filter lets no command make a file setuid or setgid.
+	// Without it, nothing that root mounts is writable (access direct).
+	NoSetID bool
+
+	// Bare, where it is not nil, makes a bare jail: no namespaces, and this filter
+	// (of struct sock_filter, seccomp.Bare) for what they would have kept. What
+	// BareProblem names cannot be jailed so.
+	Bare []byte
 
 	// Limits, each Unlimited (-1) or more than zero.
 	Memory, PIDs int64
@@ -59,6 +72,8 @@ type Config struct {
 	// Without leaves layers out. It is for tests, which show with it that no
 	// other layer stands in for the one that is left out.
 	Without []policy.Control
+
+	place string // of a bare jail: its own directory
 }
 
 func (c *Config) with(layer policy.Control) bool {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type Process struct {
 	jail    *Jail
 	id      uint32
+	screen  bool          // it has a terminal
 	started chan error    // gets one answer: nil, or why it was refused
 	began   bool          // it was answered; used by read alone
 	done    chan struct{} // closed at its end
@@ -26,10 +28,10 @@ type Process struct {
 	err     error         // set before done is closed: the jail ended first
 }
 
-// Exec starts a command and returns when it is executed. The files are its
-// stdin, stdout and stderr; nil is /dev/null.
-func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [3]*os.File) (*Process, error) {
-	defer runtime.KeepAlive(stdio)
+// Exec starts a command and returns when it is executed.
+func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
+	defer runtime.KeepAlive(cmd)
+	stdio := [3]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr}
 	var fds []int
 	for _, f := range stdio {
 		if f == nil {
@@ -42,15 +44,20 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 		}
 		fds = append(fds, int(f.Fd())) // passing it makes a copy
 	}
-	p := &Process{jail: j, started: make(chan error, 1), done: make(chan struct{})}
+	p := &Process{jail: j, screen: cmd.Terminal != nil, started: make(chan error, 1), done: make(chan struct{})}
 	if err := j.register(p); err != nil {
 		return nil, err
 	}
-	if err := j.send(&guest.Exec{ID: p.id, Args: args, Env: j.env(env), Dir: dir}, fds...); err != nil {
+	env, dir := j.inPlace(j.env(cmd.Env), cmd.Dir)
+	frame := &guest.Exec{ID: p.id, Args: cmd.Args, Env: env, Dir: dir}
+	if size := cmd.Terminal; size != nil {
+		frame.Terminal, frame.Rows, frame.Cols = true, uint32(size.Rows), uint32(size.Cols)
+	}
+	if err := j.send(frame, fds...); err != nil {
 		j.unregister(p.id)
 		gone := errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, os.ErrClosed)
 		if errors.Is(err, unix.E2BIG) {
-			return nil, &backend.ExecError{Path: args[0], Step: "arguments", Errno: unix.E2BIG}
+			return nil, &backend.ExecError{Path: cmd.Args[0], Step: "arguments", Errno: unix.E2BIG}
 		}
 		err = j.guestDied("start a command", err)
 		if gone {
@@ -62,7 +69,7 @@ func (j *Jail) Exec(ctx context.Context, args, env []string, dir string, stdio [
 	case err := <-p.started:
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Path, refused.Dir = args[0], dir
+			refused.Path, refused.Dir = cmd.Args[0], cmd.Dir
 		}
 		if err != nil {
 			return nil, err
@@ -81,7 +88,7 @@ const sendPatience = 5 * time.Second
 // send sends a frame. A guest that does not take it is of no use, and its end is
 // what ends the wait for it.
 func (j *Jail) send(f guest.Frame, fds ...int) error {
-	defer time.AfterFunc(sendPatience, func() { _ = j.process.kill() }).Stop()
+	defer time.AfterFunc(sendPatience, func() { _ = j.killGuest() }).Stop()
 	return j.conn.Send(f, fds...)
 }
 
@@ -119,6 +126,14 @@ func (p *Process) Signal(sig syscall.Signal) error {
 	return p.jail.send(&guest.Signal{ID: p.id, Signal: uint32(sig)})
 }
 
+// Resize changes the size of the command's terminal.
+func (p *Process) Resize(size backend.WindowSize) error {
+	if !p.screen {
+		return errors.New("resize: the command was started without a terminal")
+	}
+	return p.jail.send(&guest.Resize{ID: p.id, Rows: uint32(size.Rows), Cols: uint32(size.Cols)})
+}
+
 // Kill kills the command and all that it started.
 func (p *Process) Kill() error { return p.jail.send(&guest.Kill{ID: p.id}) }
 
@@ -152,7 +167,7 @@ func (j *Jail) read() {
 			err = j.handle(frame)
 		}
 		if err != nil {
-			_ = j.process.kill() // it is of no use any more, and may be hostile
+			_ = j.killGuest() // it is of no use any more, and may be hostile
 			j.end(err)
 			return
 		}
@@ -248,8 +263,14 @@ func (j *Jail) shut(ctx context.Context) error {
 	if j.group != nil {
 		errs = append(errs, j.group.Remove())
 	}
+	j.closeLayers()
 	if err := errors.Join(errs...); err != nil {
 		return err // it stays on record, for a sweep
+	}
+	if j.cfg.place != "" {
+		if err := os.RemoveAll(j.cfg.place); err != nil {
+			return err
+		}
 	}
 	if j.record != nil {
 		return j.record.remove()
@@ -261,14 +282,21 @@ func (j *Jail) shut(ctx context.Context) error {
 // all else in there before it lets init be waited for. What is frozen cannot
 // die, so it is thawed.
 func (j *Jail) kill(ctx context.Context) error {
+	thaw := func() error {
+		if !j.frozen.Load() {
+			return nil
+		}
+		deadline, _ := ctx.Deadline()
+		return j.group.Freeze(false, deadline)
+	}
+	if j.cfg.Bare != nil { // what is frozen cannot be seen to die
+		return errors.Join(thaw(), j.killBare(), j.process.wait(ctx))
+	}
 	if err := j.process.kill(); err != nil {
 		return err
 	}
-	if j.frozen.Load() {
-		deadline, _ := ctx.Deadline()
-		if err := j.group.Freeze(false, deadline); err != nil {
-			return err
-		}
+	if err := thaw(); err != nil {
+		return err
 	}
 	return j.process.wait(ctx)
 }
@@ -290,6 +318,19 @@ func (j *Jail) freeze(frozen bool) error {
 	j.frozen.Store(true) // from the first attempt on, whatever comes of it
 	return j.group.Freeze(frozen, time.Now().Add(freezePatience))
 }
+
+// Halt ends every process in the jail, for good. Its layers stay until Close.
+func (j *Jail) Halt(ctx context.Context) error {
+	j.close.Lock()
+	defer j.close.Unlock()
+	if j.closed {
+		return backend.ErrDestroyed
+	}
+	return j.kill(ctx)
+}
+
+// Layers are those of the writable mounts.
+func (j *Jail) Layers() []backend.Layer { return slices.Clone(j.layers) }
 
 // Evidence is what was seen when the jail was made, before any command ran.
 func (j *Jail) Evidence() Evidence { return j.evidence }

@@ -50,6 +50,9 @@ const (
 	ownInodes = 1024
 	// bytesPerInode bounds the number of files by the bytes: what ext4 does.
 	bytesPerInode = 16 << 10
+	// maxTerminals is enough for what opens many, such as tmux, and few of those
+	// that all sandboxes of a machine share (3072; proc_sys_kernel(5), pty).
+	maxTerminals = "256"
 )
 
 // source is a host path that is to be seen inside.
@@ -57,6 +60,8 @@ type source struct {
 	path     string // resolved: no symbolic link in it
 	target   string
 	dev, ino uint64
+	dir      bool
+	mount    policy.Mount
 }
 
 // plan makes the ops that build the root of c. Sources are the host paths that
@@ -84,10 +89,14 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if c.Root == policy.RootHost && shown(s) {
+		if c.Root == policy.RootHost && shown(s) && readonly(m) {
 			continue // it is there already
 		}
-		ops = append(ops, s.op(guest.OpBind, as.root))
+		op, err := mountOp(c, m, s, as)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, op)
 		sources = append(sources, s)
 	}
 	for _, p := range recordsShown(sources) {
@@ -166,6 +175,9 @@ func (s source) op(kind guest.OpKind, passed bool) guest.Op {
 	if passed {
 		op.Flags |= guest.BindFD
 	}
+	if s.mount.Access == policy.AccessDirect {
+		op.Flags |= guest.BindWrite
+	}
 	return op
 }
 
@@ -186,8 +198,11 @@ func resolve(m policy.Mount) (s source, err error) {
 	if err := unix.Lstat(s.path, &st); err != nil {
 		return fail(err)
 	}
+	s.mount = m
 	switch st.Mode & unix.S_IFMT {
-	case unix.S_IFDIR, unix.S_IFREG:
+	case unix.S_IFDIR:
+		s.dir = true
+	case unix.S_IFREG:
 	default:
 		return fail(errors.New("it is neither a directory nor a regular file; nothing else is let into a sandbox"))
 	}
@@ -260,8 +275,12 @@ func places(c *Config) []guest.Op {
 	for _, d := range devices {
 		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
 	}
+	pts := guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"}
+	if c.with(policy.Limits) {
+		pts.Data = maxTerminals
+	}
 	ops = append(ops,
-		dir("/dev/pts", 0o755), guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"},
+		dir("/dev/pts", 0o755), pts,
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/ptmx", Source: "pts/ptmx"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/fd", Source: "/proc/self/fd"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdin", Source: "fd/0"},
@@ -283,59 +302,6 @@ func places(c *Config) []guest.Op {
 	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
-}
-
-// landlockRules grant, a second time and by another mechanism, what the mounts
-// show; and nothing of what is there by mistake.
-func landlockRules(c *Config) []guest.LandlockRule {
-	rules := []guest.LandlockRule{
-		{Path: "/", Rights: guest.LandlockList},
-		{Path: "/proc", Rights: guest.LandlockRead},
-		{Path: "/dev", Rights: guest.LandlockDevice},
-	}
-	grant := func(rights uint64, paths ...string) {
-		for _, p := range paths {
-			rules = append(rules, guest.LandlockRule{Path: p, Rights: rights})
-		}
-	}
-	if c.Scratch > 0 {
-		grant(guest.LandlockWrite, "/tmp", "/dev/shm")
-	}
-	own := uint64(guest.LandlockExec)
-	if c.Writable {
-		// Not "/" itself, and so not the canary.
-		own = guest.LandlockWrite
-		grant(own, writableDirs...)
-	}
-	grant(own, "/etc", "/var", "/run")
-	if c.Root == policy.RootHost {
-		grant(guest.LandlockExec, systemDirs...)
-	} else if c.Root != "" {
-		grant(own, rootDirs(c.Root)...)
-	}
-	for _, m := range c.Mounts {
-		grant(guest.LandlockExec, target(m))
-	}
-	return rules
-}
-
-// writableDirs are the places of a writable root that programs write to, and
-// that Landlock grants where it is on.
-var writableDirs = []string{"/opt", "/home", "/root", "/srv", "/mnt", "/media"}
-
-// rootDirs are what is at the top of a root directory, but for what is ours.
-func rootDirs(root string) []string {
-	entries, err := os.ReadDir(root)
-	if err != nil {
-		return nil // the mount of it says what is wrong
-	}
-	var dirs []string
-	for _, e := range entries {
-		if !slices.Contains([]string{"proc", "dev", "tmp"}, e.Name()) {
-			dirs = append(dirs, "/"+e.Name())
-		}
-	}
-	return dirs
 }
 
 func target(m policy.Mount) string {

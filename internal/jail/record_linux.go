@@ -32,6 +32,11 @@ type Record struct {
 	Guest   int    `json:"guest,omitempty"`
 	Started uint64 `json:"started,omitempty"`
 
+	// Bare says that it has no namespaces of its own, and User which uid is its
+	// own. 0: it has that of its owner.
+	Bare bool `json:"bare,omitempty"`
+	User int  `json:"user,omitempty"`
+
 	// Orphaned says that its owner is gone.
 	Orphaned bool `json:"orphaned"`
 }
@@ -152,6 +157,9 @@ var sweepOnce = sync.OnceFunc(func() { _, _ = Sweep() })
 func (r *record) sweep() error {
 	// What is frozen cannot die, and the guest does not end before it has.
 	if err := cgroup.Thaw(r.Cgroups); err != nil {
+		return err
+	}
+	if err := r.sweepBare(); err != nil {
 		return err
 	}
 	if err := killExactly(r.Guest, r.Started); err != nil {

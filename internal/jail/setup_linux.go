@@ -24,7 +24,7 @@ const bootPatience = 30 * time.Second
 func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, bootPatience)
 	defer cancel()
-	defer context.AfterFunc(ctx, func() { _ = j.process.kill() })() // ends the wait for an answer
+	defer context.AfterFunc(ctx, func() { _ = j.killGuest() })() // ends the wait for an answer
 	if j.evidence.HostFile, err = hostCanary(&j.cfg, j.record.path); err != nil {
 		return err
 	}
@@ -34,18 +34,19 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 			unix.Close(fd)
 		}
 	}()
-	if j.ids.root {
+	if err := j.openBases(sources); err != nil {
+		return err
+	}
+	if j.ids.root && j.cfg.Bare == nil {
 		if fds, err = j.openTrees(sources); err != nil {
 			return err
 		}
 	}
-	setup := &guest.Setup{
-		Hostname: hostname,
-		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
-		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
-		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+	setup := j.setupFrame(ops)
+	if j.cfg.Bare != nil {
+		setup = j.bareSetup()
 	}
+
 	if j.group != nil {
 		tasks, err := j.group.Tasks()
 		if err != nil {
@@ -53,7 +54,7 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		}
 		fds = append(fds, tasks...)
 		setup.Tasks = uint32(len(tasks))
-		setup.CgroupNS = j.cfg.with(policy.NSCgroup)
+		setup.CgroupNS = j.cfg.Bare == nil && j.cfg.with(policy.NSCgroup)
 		setup.OOMFirst = cgroup.Unified() // the guest is in the group
 	}
 	probe, err := newProbe()
@@ -68,11 +69,28 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 	if err := j.recordGuest(); err != nil { // while the guest is at it
 		return err
 	}
-	if err := j.examine(probe); err != nil {
+	look := func() error { return j.examine(probe) }
+	if j.cfg.Bare != nil && j.ids.root {
+		err = asUser(j.ids, look)
+	} else {
+		err = look()
+	}
+	if err != nil {
 		return j.answer(err)
 	}
 	probe.close()
 	return j.answer(nil)
+}
+
+// setupFrame is what the guest is told.
+func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
+	return &guest.Setup{
+		Hostname: hostname,
+		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
+		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
+		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true,
+	}
 }
 
 // openTrees opens what the caller named as this user, root, who may reach what
@@ -85,7 +103,11 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 	}
 	defer userns.Close()
 	for _, s := range sources {
-		fd, err := guest.CloneTree(s.path, s.dev, s.ino)
+		op := s.op(mountKind(s.mount), false)
+		fd, err := guest.CloneTree(&op)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+			return fds, &NamespaceError{fmt.Errorf("mount %s: %w", s.path, err)}
+		}
 		if err != nil {
 			return fds, fmt.Errorf("mount %s: %w", s.path, err)
 		}
@@ -97,7 +119,14 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 			&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Fd())})
 		// A file system that cannot be mapped (overlayfs, FUSE) shows what it
 		// shows to any other user: less, never more.
-		if err != nil && err != unix.EINVAL {
+		if err == unix.EINVAL && readonly(s.mount) {
+			err = nil
+		}
+		if err == unix.EINVAL {
+			return fds, fmt.Errorf("mount %s: its file system cannot show files as another user's (idmapped mounts), so no command could write to it; "+
+				"make it read-only, or use a directory on another file system: %w", s.path, errors.ErrUnsupported)
+		}
+		if err != nil {
 			return fds, fmt.Errorf("mount %s: map the owner: %w", s.path, err)
 		}
 	}
@@ -112,7 +141,7 @@ func (j *Jail) confine() guest.Confine {
 		Landlock: j.cfg.Landlock && j.cfg.with(policy.LandlockOn), LandlockNet: !j.cfg.Loopback,
 	}
 	if c.Landlock {
-		c.LandlockRule = landlockRules(&j.cfg)
+		c.LandlockRule, c.LandlockABI = landlockRules(&j.cfg), uint32(j.cfg.landlockABI())
 	}
 	if j.cfg.with(policy.SeccompOn) {
 		c.Filter = j.cfg.Filter
@@ -138,6 +167,9 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	if !j.cfg.with(policy.Limits) {
 		return limits
 	}
+	if j.cfg.Bare != nil {
+		return limits
+	}
 	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
 		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + cgroup.GuestTasks)})
 	}
@@ -151,6 +183,9 @@ func (j *Jail) rlimits() []guest.Rlimit {
 // our side; what the guest says explains it better.
 func (j *Jail) answer(problem error) error {
 	frame, fds, err := j.conn.Receive()
+	if _, ready := frame.(*guest.Ready); ready && problem == nil {
+		return j.takeLayers(fds)
+	}
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
@@ -160,6 +195,9 @@ func (j *Jail) answer(problem error) error {
 	switch f := frame.(type) {
 	case *guest.Failed:
 		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
+		if refused := asNamespaceError(f); refused != nil {
+			return refused
+		}
 		return setupFailed(j.cfg.Root, f)
 	case *guest.Ready:
 		return problem

@@ -111,7 +111,8 @@ func TestSwappedSource(t *testing.T) {
 			swapping(t, a, b)
 			opened, refused := 0, 0
 			for w := testclock.Start(); w.Ran() < race || refused == 0 && w.Ran() < patience; {
-				switch ours, err := isSource(s, func() (int, error) { return guest.CloneTree(s.path, s.dev, s.ino) }); {
+				op := s.op(guest.OpBind, false)
+				switch ours, err := isSource(s, func() (int, error) { return guest.CloneTree(&op) }); {
 				case errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENOENT):
 					refused++
 				case err != nil:

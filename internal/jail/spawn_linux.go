@@ -52,6 +52,9 @@ func (j *Jail) spawn() error {
 	defer stderr.Close()
 	j.said = said
 	if err := j.startProcess(program, []*os.File{null, null, stderr, theirs}); err != nil {
+		if j.cfg.Bare != nil {
+			return fmt.Errorf("start the guest as user %d: %w", j.ids.uid, err)
+		}
 		return explainClone(err)
 	}
 	return nil
@@ -72,6 +75,19 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 	if !j.cfg.with(policy.FDsClean) {
 		g.args = append(g.args, guest.KeepFDs)
 	}
+	if j.group != nil {
+		into, err := j.group.Open()
+		if err != nil {
+			return err
+		}
+		defer into.Close() // nil: there is nothing to be started in
+		g.cgroup = into
+	}
+	if j.cfg.Bare != nil {
+		g.user = j.bareUser()
+		j.process, err = startChild(g)
+		return err
+	}
 	for _, ns := range namespaces {
 		if j.cfg.with(ns.layer) {
 			g.flags |= ns.flag
@@ -81,14 +97,6 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 		g.ids = &idMaps{
 			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid, setgroups: j.ids.root,
 		}
-	}
-	if j.group != nil {
-		into, err := j.group.Open()
-		if err != nil {
-			return err
-		}
-		defer into.Close() // nil: there is nothing to be started in
-		g.cgroup = into
 	}
 	j.process, err = startChild(g)
 	return err
@@ -102,11 +110,22 @@ func explainClone(err error) error {
 	return fmt.Errorf("start the guest: %w", err)
 }
 
+// asNamespaceError says of a set-up that failed whether the kernel gave the
+// guest namespaces and no power in them, as AppArmor on Ubuntu does, or a filter
+// on mount(2). Nil: it failed otherwise.
+func asNamespaceError(f *guest.Failed) error {
+	denied := f.Errno == uint32(unix.EPERM) || f.Errno == uint32(unix.EACCES)
+	if denied && (f.Step == "user namespaces" || f.Step == "mount") {
+		return &NamespaceError{fmt.Errorf("in new namespaces: %w", f)}
+	}
+	return nil
+}
+
 // NamespaceError says that the kernel refused new namespaces.
 type NamespaceError struct{ Err error }
 
 func (e *NamespaceError) Error() string {
-	return fmt.Sprintf("clone into new namespaces: %v", e.Err)
+	return fmt.Sprintf("the kernel refuses namespaces: %v", e.Err)
 }
 
 func (e *NamespaceError) Unwrap() error { return e.Err }

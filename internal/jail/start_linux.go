@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
@@ -28,6 +29,7 @@ type Jail struct {
 	process  *child
 	conn     *guest.Conn
 	evidence Evidence
+	layers   []backend.Layer
 	said     *tail       // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time
 
@@ -53,7 +55,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 		}
 	}()
 	spawned := make(chan error, 1)
-	if into := cgroup.Unified(); into {
+	if cgroup.Unified() {
 		// The guest is started in its group, which so has to be there.
 		if err := j.putOnRecord(); err != nil {
 			return nil, err
@@ -65,7 +67,14 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 		go func() { spawned <- j.spawn() }()
 		err = j.putOnRecord()
 	}
-	ops, sources, planErr := plan(&j.cfg, j.ids)
+	var ops []guest.Op
+	var sources []source
+	var planErr error
+	if cfg.Bare == nil {
+		ops, sources, planErr = plan(&j.cfg, j.ids)
+	} else if err == nil {
+		planErr = j.makePlace()
+	}
 	if err := errors.Join(err, planErr, <-spawned); err != nil {
 		return nil, err
 	}
@@ -78,9 +87,11 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 
 // putOnRecord records the jail, and then makes what would outlive its owner.
 func (j *Jail) putOnRecord() (err error) {
-	if j.record, err = newRecord(Record{
-		ID: j.cfg.ID, Backend: j.cfg.Backend, Owner: os.Getpid(), Created: time.Now(), Cgroups: j.cgroupDirs(),
-	}); err != nil {
+	r := Record{ID: j.cfg.ID, Backend: j.cfg.Backend, Owner: os.Getpid(), Created: time.Now(), Cgroups: j.cgroupDirs(), Bare: j.cfg.Bare != nil}
+	if r.Bare && j.ids.root {
+		r.User = j.ids.uid
+	}
+	if j.record, err = newRecord(r); err != nil {
 		return err
 	}
 	return j.makeGroup()

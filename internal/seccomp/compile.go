@@ -12,8 +12,8 @@ type outcome struct {
 
 // compile writes the program of one list. Its order is: the architecture, a
 // search for the number, rules on arguments, answers.
-func compile(in profiles, arch string, refused uint32) ([]Instruction, error) {
-	m, err := machineOf(arch)
+func compile(in profiles, o Options, refusal uint32) ([]Instruction, error) {
+	m, err := machineOf(o.Arch)
 	if err != nil {
 		return nil, err
 	}
@@ -21,10 +21,14 @@ func compile(in profiles, arch string, refused uint32) ([]Instruction, error) {
 	out := outcome{
 		kill:    b.put(opRet, retKillProcess),
 		absent:  b.put(opRet, retErrno|errENOSYS),
-		refused: b.put(opRet, refused),
+		refused: b.put(opRet, refusal),
 		allowed: b.put(opRet, retAllow),
 	}
-	b.search(b.spans(m.calls, in, out))
+	tables := [][]group{allowed[:], refused[:]}
+	if o.NoSetID {
+		tables = append(tables, noSetID[:])
+	}
+	b.search(b.spans(m.calls, b.targets(tables, in, out), out))
 	number := b.put(opLoad, offNumber)
 	b.branch(opJEq, m.audit, number, out.kill)
 	b.put(opLoad, offArch)
@@ -45,8 +49,7 @@ type span struct {
 // Numbers without a call lead to absent: gaps, and all those above the highest
 // call, which as unsigned numbers include negative ones and those of x32 (bit
 // 30, __X32_SYSCALL_BIT).
-func (b *builder) spans(calls []syscall, in profiles, out outcome) []span {
-	targets := b.targets(in, out)
+func (b *builder) spans(calls []syscall, targets map[string]label, out outcome) []span {
 	runs := []span{{0, out.absent}}
 	add := func(nr uint32, to label) {
 		last := &runs[len(runs)-1]
@@ -74,10 +77,11 @@ func (b *builder) spans(calls []syscall, in profiles, out outcome) []span {
 	return runs
 }
 
-// targets returns where the calls lead that are not simply refused.
-func (b *builder) targets(in profiles, out outcome) map[string]label {
+// targets returns where the calls lead that are not simply refused; what a later
+// table says of a call holds.
+func (b *builder) targets(tables [][]group, in profiles, out outcome) map[string]label {
 	targets := make(map[string]label, len(syscallsAMD64))
-	for _, table := range [...][]group{allowed[:], refused[:]} {
+	for _, table := range tables {
 		for i := range table {
 			g := &table[i]
 			var to label

@@ -30,7 +30,7 @@
 // allowed do with a bug in the kernel; files, networks and memory as such,
 // which are the work of mounts, Landlock, namespaces and cgroups. chmod with
 // S_ISUID is allowed: no_new_privs and nosuid mounts make the bit worthless
-// inside, but a writable host directory must not be mapped to root's uid.
+// inside, and [Options.NoSetID] is for where files are not only inside.
 // ioctl is filtered by request and not by device. A program that may install
 // filters of its own (default) can hide its refused calls from the listener,
 // not get them through.
@@ -50,6 +50,11 @@ type Options struct {
 	// a listener counts them and answers EPERM. Without a listener, or once it
 	// is closed, the kernel answers ENOSYS. Zero: EPERM by the filter itself.
 	Notify bool
+
+	// NoSetID refuses to make files setuid or setgid, and openat2 altogether
+	// (ENOSYS), whose mode is behind a pointer. It is for sandboxes that write
+	// to the host's own files, which outside are not nosuid. Zero: no.
+	NoSetID bool
 }
 
 // Instruction has the layout of struct sock_filter (linux/filter.h).
@@ -74,9 +79,9 @@ func Compile(profile string, o Options) ([]Instruction, error) {
 	}
 	switch profile {
 	case profileDefault:
-		return compile(inDefault, o.Arch, refused)
+		return compile(inDefault, o, refused)
 	case profileStrict, "":
-		return compile(inStrict, o.Arch, refused)
+		return compile(inStrict, o, refused)
 	}
 	return nil, fmt.Errorf("compile seccomp profile %q: want %q or %q", profile, profileStrict, profileDefault)
 }

@@ -93,6 +93,7 @@ func TempDir(t testing.TB) string {
 
 // Main runs the tests and removes what was built for them.
 func Main(m *testing.M) {
+	refuse()
 	heed()
 	watch := testclock.Start()
 	code := m.Run()

@@ -130,7 +130,7 @@ func restrict(t *testing.T, s *generate.Schema) {
 		merge(property, rule)
 	}
 	bestEffort, _ := s.Properties.Get("best_effort")
-	merge(bestEffort, &generate.Schema{Items: enum(policy.Controls()...), UniqueItems: true})
+	merge(bestEffort, &generate.Schema{Items: enum(policy.BestEffortNames()...), UniqueItems: true})
 	writable := generate.NewProperties()
 	writable.Set("writable", &generate.Schema{Const: true})
 	merge(s.Definitions["Filesystem"], &generate.Schema{

@@ -18,13 +18,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processAttempts are CONTAINMENT 18 to 28, but for the terminal.
+// processAttempts are CONTAINMENT 18 to 28.
 var processAttempts = map[string]func(args []string) (string, error){
 	"look-into":   lookInto,
 	"signals":     signals,
 	"kill-all":    killAll,
 	"kill-none":   killNone,
 	"meddle":      meddle,
+	"type-in":     typeIn,
+	"paste":       paste,
+	"terminals":   terminals,
 	"daemon":      daemon,
 	"daemon-stay": daemonStay,
 	"each-thread": eachThread,
