@@ -163,10 +163,17 @@ func (st *streams) abandon() {
 	}
 }
 
-// read moves one stream. It reads on when the limit is reached, or when nobody
-// takes the output, so that a command never blocks on a full pipe for that.
+// floodRate is how many bytes a second are read at most when the limit is
+// reached. What is dropped is read on the host's processors, which no cgroup of the
+// command's pays for: this much is a fiftieth of one.
+const floodRate = 64 << 20
+
+// read moves one stream. It reads on when the limit is reached, if slower, or when
+// nobody takes the output, so that a command never blocks on a full pipe for that.
 func (o *output) read() {
 	buf := make([]byte, 64<<10)
+	var since time.Time // the limit was reached
+	var dropped float64
 	for {
 		n, err := o.pipe.Read(buf)
 		o.take(buf[:n])
@@ -179,6 +186,13 @@ func (o *output) read() {
 		if err != nil {
 			return
 		}
+		if !o.truncated {
+			continue
+		}
+		if dropped += float64(n); since.IsZero() {
+			since = time.Now()
+		}
+		time.Sleep(time.Duration(dropped/floodRate*float64(time.Second)) - time.Since(since)) // negative: not at all
 	}
 }
 

@@ -24,7 +24,7 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	signal.Notify(make(chan os.Signal, 1)) // all, to nobody
 	g.scoped = s.Confine.Landlock && s.Confine.LandlockABI >= scopedSignals
 	g.bare, g.rlimits, g.closeFDs = s.Bare, s.Rlimits, s.Confine.CloseFDs
-	if err := g.startLauncher(&s.Confine, tasks); err != nil {
+	if err := g.startLauncher(s, tasks); err != nil {
 		return err
 	}
 	if err := noNewPrivs(); err != nil {

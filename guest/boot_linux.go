@@ -29,6 +29,12 @@ func Main() {
 const gcPercent = 20
 
 func run() error {
+	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
+		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+			return fmt.Errorf("close descriptors: %w", err)
+		}
+	}
+	oom, oomErr := openOOMScore() // while this process's files are its own
 	if err := notDumpable(); err != nil {
 		return fmt.Errorf("dumpable: %w", err)
 	}
@@ -37,11 +43,6 @@ func run() error {
 	// that, 1 does (core(5), do_coredump), and is too small for a file.
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("limit of cores: %w", err)
-	}
-	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
-		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
-			return fmt.Errorf("close descriptors: %w", err)
-		}
 	}
 	conn, err := newConn(os.NewFile(ChannelFD, "channel"), maxToGuest)
 	if err != nil {
@@ -59,6 +60,7 @@ func run() error {
 		return fmt.Errorf("%w: %T in the place of the set-up", errFrame, frame)
 	}
 	g := newGuest(conn)
+	g.oom, g.oomErr = oom, oomErr
 	if err := g.boot(setup, fds); err != nil {
 		return errors.Join(err, conn.Send(asFailed(err)))
 	}
@@ -91,6 +93,11 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	if err != nil {
 		return err
 	}
+	if !s.OOMFirst {
+		g.oom.close()
+	} else if g.oomErr != nil {
+		return g.oomErr
+	}
 	if s.Bare != nil {
 		return g.bootBare(s, probe, tasks)
 	}
@@ -115,7 +122,7 @@ func (g *guest) boot(s *Setup, fds []int) error {
 		}
 	}
 	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
-	if err := g.startLauncher(&s.Confine, tasks); err != nil {
+	if err := g.startLauncher(s, tasks); err != nil {
 		return err
 	}
 	if err := g.confineAll(&s.Confine); err != nil {

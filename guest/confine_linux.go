@@ -14,13 +14,16 @@ const lastSignal = 64
 
 // startLauncher starts the thread that all commands are forked from, and makes
 // it what a command shall be.
-func (g *guest) startLauncher(c *Confine, tasks []int) error {
+func (g *guest) startLauncher(s *Setup, tasks []int) error {
 	g.launches = make(chan func())
 	g.launcherTID = make(chan int, 1)
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good
-		err := g.confineThread(c, tasks)
+		err := join(tasks, s.CgroupNS)
+		if err == nil {
+			err = g.confineThread(&s.Confine)
+		}
 		g.launcherTID <- unix.Gettid()
 		ready <- err
 		if err != nil {
@@ -33,8 +36,8 @@ func (g *guest) startLauncher(c *Confine, tasks []int) error {
 	return <-ready
 }
 
-// confineThread confines the calling thread, and what it forks.
-func (g *guest) confineThread(c *Confine, tasks []int) error {
+// join moves the calling thread into the cgroups that it is to fork commands in.
+func join(tasks []int, namespace bool) error {
 	for _, fd := range tasks {
 		// "0" is the calling thread. A thread that moves itself needs no RCU
 		// grace period, which is 18 ms.
@@ -43,6 +46,14 @@ func (g *guest) confineThread(c *Confine, tasks []int) error {
 		}
 		unix.Close(fd)
 	}
+	if !namespace {
+		return nil
+	}
+	return fail("cgroup", "namespace", unix.Unshare(unix.CLONE_NEWCGROUP))
+}
+
+// confineThread confines the calling thread, and what it forks.
+func (g *guest) confineThread(c *Confine) error {
 	if c.DropCaps {
 		if err := dropBounding(g.bare != nil); err != nil {
 			return fail("capabilities", "bounding set", err)

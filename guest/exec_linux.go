@@ -17,6 +17,8 @@ type guest struct {
 	launcherTID chan int    // holds its thread id, until somebody wants it
 	rlimits     []Rlimit
 	closeFDs    bool
+	oom         oomScore
+	oomErr      error         // why there is none
 	uppers      []int         // of the workspaces, until Ready
 	bare        *Bare         // nil: it has namespaces of its own
 	scoped      bool          // bare, and its commands may signal each other only
@@ -148,7 +150,11 @@ func (g *guest) forkKnown(c *childSpec, id uint32) error {
 	}
 	var pid int
 	var errno syscall.Errno
-	g.onLauncher(func() { pid, errno = forkChild(c) })
+	g.onLauncher(func() {
+		g.oom.raise()
+		pid, errno = forkChild(c)
+		g.oom.restore()
+	})
 	if errno != 0 {
 		return errno
 	}

@@ -38,6 +38,14 @@ type Setup struct {
 	// the Ops.
 	Tasks uint32
 
+	// CgroupNS gives the launcher a cgroup namespace of its own when it has joined
+	// them, so that its cgroup is the root of all that commands see.
+	CgroupNS bool
+
+	// OOMFirst makes the kernel kill commands rather than the guest when the
+	// memory of both is used up.
+	OOMFirst bool
+
 	// Probe asks for a probe before Ready: its stdin and stdout are the last two
 	// descriptors. With ProbeForks, each attempt is made by a child of it, as the
 	// filter may kill who makes it.
@@ -160,6 +168,8 @@ func (f *Setup) encode(e *encoder) {
 	f.Confine.encode(e)
 	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
 	e.u32(f.Tasks)
+	e.bool(f.CgroupNS)
+	e.bool(f.OOMFirst)
 	e.bool(f.Probe)
 	e.bool(f.ProbeForks)
 	e.bool(f.Bare != nil)
@@ -182,7 +192,8 @@ func (f *Setup) decode(d *decoder) {
 	f.RootReadonly, f.Pivot, f.Loopback = d.bool(), d.bool(), d.bool()
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
-	f.Tasks, f.Probe, f.ProbeForks = d.u32(), d.bool(), d.bool()
+	f.Tasks, f.CgroupNS, f.OOMFirst = d.u32(), d.bool(), d.bool()
+	f.Probe, f.ProbeForks = d.bool(), d.bool()
 	if d.bool() {
 		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
 	}

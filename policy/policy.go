@@ -170,13 +170,17 @@ type Network struct {
 // package, where the field says nothing else, and Unlimited (-1) no limit.
 type Resources struct {
 	// Memory is the memory of all commands together, files in memory included.
+	// Where there is no cgroup it is the data of each process (RLIMIT_DATA), which
+	// is refused more rather than killed, so that nothing is reported as OOM.
 	Memory Bytes `json:"memory,omitempty"`
 
 	// Swap is how much of it may be swapped out, beyond Memory. Zero: none.
 	Swap Bytes `json:"swap,omitempty"`
 
 	// IORead and IOWrite bound the bytes a second that are read from, and
-	// written to, each disk that the sandbox sees. Zero: not bounded.
+	// written to, each disk that the sandbox sees (cgroup v2 io.max; on v1
+	// blkio.throttle, which does not count what is written back from memory
+	// later). Zero: not bounded.
 	IORead  Bytes `json:"io_read,omitempty"`
 	IOWrite Bytes `json:"io_write,omitempty"`
 

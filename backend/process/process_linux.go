@@ -15,6 +15,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
@@ -54,7 +55,7 @@ func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 }
 
 var fixes = map[policy.Control]string{
-	policy.Limits:     "run as root on a machine with cgroup v1 hierarchies; an ordinary user has rlimits only",
+	policy.Limits:     "run as root, or " + cgroup.Delegate + "; without one, an ordinary user has rlimits only",
 	policy.LandlockOn: "use a kernel with CONFIG_SECURITY_LANDLOCK, and landlock in its lsm= list (Linux 5.13)",
 	policy.SeccompOn:  "use a kernel with CONFIG_SECCOMP_FILTER",
 }
@@ -75,6 +76,17 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	}
 	applySeccomp(&cfg, filters)
 	j, err := jail.Start(ctx, cfg)
+	var limit *jail.LimitError
+	if errors.As(err, &limit) {
+		if !spec.Policy.MayMiss(policy.Limits) {
+			return nil, &backend.UnsupportedError{
+				Backend: Name, Control: policy.Limits, Reason: err.Error(),
+				Fix: fixes[policy.Limits] + "; or go on without it by naming limits under best_effort",
+			}
+		}
+		cfg.Swap, cfg.IORead, cfg.IOWrite = 0, 0, 0
+		j, err = jail.Start(ctx, cfg)
+	}
 	var refused *jail.NamespaceError
 	if errors.As(err, &refused) {
 		j, err = startBare(ctx, cfg, &spec.Policy, refused)
@@ -88,9 +100,6 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 // config makes of a policy what the jail is told.
 func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {
 	p := &spec.Policy
-	if err := notYet(p); err != nil {
-		return jail.Config{}, err
-	}
 	r := p.Resources.Effective()
 	cfg := jail.Config{
 		ID: spec.ID, Backend: Name, Guest: program,
@@ -99,6 +108,7 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		Scratch: int64(p.Filesystem.TmpSize), Mounts: p.Filesystem.Mounts,
 		Loopback: p.Network.Loopback, Landlock: p.Filesystem.Landlock != policy.Off,
 		Memory: int64(r.Memory), PIDs: int64(r.PIDs), CPUs: r.CPUs,
+		Swap: int64(r.Swap), IORead: int64(r.IORead), IOWrite: int64(r.IOWrite),
 		LandlockABI: b.landlockABI,
 		Without:     b.without,
 	}
@@ -141,20 +151,6 @@ func landlock(cfg *jail.Config, mayMiss bool) error {
 		return nil
 	}
 	return refuse
-}
-
-// notYet refuses what a policy can say and this backend cannot do.
-func notYet(p *policy.Policy) error {
-	missing := map[string]bool{
-		"resources.swap": p.Resources.Swap != 0,
-		"resources.io_read and resources.io_write": p.Resources.IORead > 0 || p.Resources.IOWrite > 0,
-	}
-	for what, asked := range missing {
-		if asked {
-			return fmt.Errorf("backend %s has no %s yet: %w", Name, what, errors.ErrUnsupported)
-		}
-	}
-	return nil
 }
 
 type instance struct {

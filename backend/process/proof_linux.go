@@ -198,10 +198,8 @@ func limitsProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 		return proof
 	}
 	if e.Cgroup != nil {
-		memory, pids, cpu := e.Cgroup["memory.limit_in_bytes"], e.Cgroup["pids.max"], e.Cgroup["cpu.cfs_quota_us"]
-		held := memory > 0 && memory <= int64(want.Memory) && pids == int64(want.PIDs)+jail.LauncherTasks && cpu == cgroup.Quota(want.CPUs)
-		proof.State = verdict(held)
-		proof.Outside = fmt.Sprintf("its cgroups: memory.limit_in_bytes %d, pids.max %d (%d and the guest's launcher), cpu.cfs_quota_us %d", memory, pids, want.PIDs, cpu)
+		proof.State = boundsState(e.Cgroup, want)
+		proof.Outside = fmt.Sprintf("its cgroup: %s; %d of its tasks are for the guest", strings.Join(e.Cgroup.Files, ", "), e.Cgroup.OwnTasks)
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")
@@ -211,6 +209,21 @@ func limitsProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 	proof.Outside = fmt.Sprintf("no cgroup (%v); /proc/%d/limits: %s processes for the sandbox, %s bytes of data for each process, CPU not bounded",
 		e.CgroupErr, e.PID, processes, data)
 	return proof
+}
+
+// boundsState holds what the kernel says against what was asked for. Memory, CPU
+// and PIDs are the control; swap and disks without their bound make it a part.
+func boundsState(b *cgroup.Bounds, want policy.Resources) backend.State {
+	if b.Memory <= 0 || b.Memory > int64(want.Memory) || b.PIDs != int64(want.PIDs) || b.Quota != cgroup.Quota(want.CPUs) {
+		return backend.Missing
+	}
+	swap := want.Swap < 0 || b.SwapCounted && b.Swap <= int64(want.Swap) || b.SwapAvoided && want.Swap == 0
+	read := want.IORead <= 0 || b.NoDisk || b.Read > 0 && b.Read <= int64(want.IORead)
+	write := want.IOWrite <= 0 || b.NoDisk || b.Write > 0 && b.Write <= int64(want.IOWrite) && b.Buffered
+	if !swap || !read || !write {
+		return backend.Partial
+	}
+	return backend.Enforced
 }
 
 // limitOf reads the hard limit of a line of /proc/PID/limits.

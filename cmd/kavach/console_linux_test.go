@@ -156,7 +156,7 @@ func TestConsole(t *testing.T) {
 	p.runs("jobs")
 	p.sees("Running                 sleep 1000 &")
 	p.runs("clear; fg; echo after")
-	p.sees("\nsleep 1000\n") // as fg says it: ^Z before that would flush what was typed (n_tty)
+	p.sees("\nsleep 1000\n")        // as fg says it: ^Z before that would flush what was typed (n_tty)
 	p.until("a stop", func() bool { // the job is in front soon after that
 		p.types("\x1a")
 		return strings.Contains(p.screen(), "Stopped                 sleep 1000")

@@ -102,12 +102,24 @@ func (f *runFlags) applyLimits(p *policy.Policy) error {
 	r := &p.Resources
 	return errors.Join(
 		limit("--memory", f.memory, &r.Memory, policy.ParseBytes),
+		f.applySwap(r),
+		limit("--io-read", f.ioRead, &r.IORead, policy.ParseBytes),
+		limit("--io-write", f.ioWrite, &r.IOWrite, policy.ParseBytes),
 		limit("--cpus", f.cpus, &r.CPUs, parseCPUs),
 		limit("--pids", f.pids, &r.PIDs, parsePIDs),
 		limit("--timeout", f.timeout, &r.Timeout, policy.ParseDuration),
 		limit("--output-limit", f.outputLimit, &r.Output, policy.ParseBytes),
 		limit("--tmp-size", f.tmpSize, &p.Filesystem.TmpSize, policy.ParseBytes),
 	)
+}
+
+// applySwap is apart from limit, as 0 means none.
+func (f *runFlags) applySwap(r *policy.Resources) error {
+	if f.swap == "0" {
+		r.Swap = 0
+		return nil
+	}
+	return limit("--swap", f.swap, &r.Swap, policy.ParseBytes)
 }
 
 // limit parses the value of a flag, if it was given. Zero would mean the

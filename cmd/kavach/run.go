@@ -23,6 +23,9 @@ type runFlags struct {
 	policies    []string
 	minScore    string
 	memory      string
+	swap        string
+	ioRead      string
+	ioWrite     string
 	cpus        string
 	pids        string
 	timeout     string
@@ -76,6 +79,9 @@ func (f *runFlags) register(fs *flags) {
 	fs.Texts(&f.policies, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic); of several, the stricter of each field", policy.PresetNames)
 	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
 	fs.Text(&f.memory, "memory", "", "SIZE", "memory of all processes together, such as 512m, or unlimited", nil)
+	fs.Text(&f.swap, "swap", "", "SIZE", "how much may be swapped out beyond --memory; 0 is none", nil)
+	fs.Text(&f.ioRead, "io-read", "", "SIZE", "bytes a second that are read from each disk, or unlimited", nil)
+	fs.Text(&f.ioWrite, "io-write", "", "SIZE", "bytes a second that are written to each disk, or unlimited", nil)
 	fs.Text(&f.cpus, "cpus", "", "N", "processors' time, such as 1.5, or unlimited", nil)
 	fs.Text(&f.pids, "pids", "", "N", "processes and threads at once, or unlimited", nil)
 	fs.Text(&f.timeout, "timeout", "", "DURATION", "wall time, such as 30s, or unlimited", nil)

@@ -1,25 +1,28 @@
-// Package cgroup bounds what the commands of one sandbox use together, on the
-// version 1 hierarchies of Linux.
+// Package cgroup bounds what the commands of one sandbox use together, on
+// whatever hierarchies Linux has its controllers (cgroups(7)).
 //
-// A sandbox has one group, kavach/ID, for its commands. The guest is not in it:
-// what commands use up is never taken from the guest, and the kernel kills one
-// of them, not it, when memory runs out.
+// A sandbox has one group, kavach/ID. A controller that is on a version 1
+// hierarchy is used there; for the others the group is a directory of the
+// version 2 tree as well, below its root where that may be written to, else below
+// the directory that was delegated to this process.
 //
-// What this package does not protect: version 2 is not used yet, and where the
-// hierarchies cannot be written to (an ordinary user) there is no group at all.
+// On version 1 only the thread that commands are forked from is in the group: what
+// commands use up is never taken from the guest. Version 2 knows no threads, so
+// the guest is in it, too.
+//
+// What this package does not protect: where no hierarchy may be written to (an
+// ordinary user to whom nothing was delegated) there is no group at all. Version 1
+// does not charge what is written back later from memory to a disk.
 package cgroup
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,201 +30,94 @@ import (
 	"github.com/kavach-dev/kavach/internal/rawfile"
 )
 
-// Limits are what a group is bounded by. Negative: not at all.
-type Limits struct {
-	Memory int64   // bytes, swap included where the kernel counts it
-	CPUs   float64 // processors' time; 0.5 is half of one
-	PIDs   int64   // tasks
-}
-
-// controllers are the hierarchies that are used, cpuacct not being needed: what
-// a command used is told by wait4.
-var controllers = []string{"memory", "cpu", "pids", "freezer"}
-
-// top is the group that all of Kavach's are in.
-const top = "kavach"
-
-// cpuPeriod is the kernel's default period of the CPU bandwidth control.
-const cpuPeriod = 100 * time.Millisecond
+// Tasks of the guest that are in the group beside its commands.
+const (
+	launcherTasks = 1  // on version 1: the thread that commands are forked from
+	GuestTasks    = 24 // on version 2: as many threads as a guest may have
+)
 
 // Group is the group of one sandbox.
 type Group struct {
-	dirs map[string]string // controller → directory of kavach/ID
-}
-
-// Hierarchies finds where the version 1 controllers are mounted. It looks once:
-// nobody moves them under a running system.
-var Hierarchies = sync.OnceValues(findHierarchies)
-
-func findHierarchies() (map[string]string, error) {
-	text, err := rawfile.Read("/proc/self/mountinfo")
-	if err != nil {
-		return nil, err
-	}
-	found := make(map[string]string)
-	for line := range strings.Lines(string(text)) {
-		before, after, _ := strings.Cut(line, " - ")
-		mount, super := strings.Fields(before), strings.Fields(after)
-		if len(mount) < 5 || len(super) < 3 || super[0] != "cgroup" {
-			continue
-		}
-		for _, option := range strings.Split(super[2], ",") {
-			if slices.Contains(controllers, option) {
-				found[option] = mount[4]
-			}
-		}
-	}
-	for _, c := range controllers {
-		if found[c] == "" {
-			return nil, fmt.Errorf("the %s controller is not on a cgroup v1 hierarchy: %w", c, errors.ErrUnsupported)
-		}
-	}
-	return found, nil
-}
-
-// Available says why groups cannot be made here; nil: they can. It tries.
-func Available() error {
-	at, err := Hierarchies()
-	if err != nil {
-		return err
-	}
-	for _, dir := range at {
-		if err := makeTop(dir); err != nil {
-			return err
-		}
-		if err := unix.Access(filepath.Join(dir, top), unix.W_OK); err != nil {
-			return fmt.Errorf("cgroup %s cannot be written to: %w", filepath.Join(dir, top), err)
-		}
-	}
-	return nil
-}
-
-func makeTop(dir string) error {
-	err := os.Mkdir(filepath.Join(dir, top), 0o755)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	return err
-}
-
-// Dirs says which directories the group of a sandbox has, made or not.
-func Dirs(id string) []string {
-	at, err := Hierarchies()
-	if err != nil {
-		return nil
-	}
-	var dirs []string
-	for _, c := range controllers {
-		dirs = append(dirs, filepath.Join(at[c], top, id))
-	}
-	return dirs
+	dirs    map[controller]string // where each controller's files are
+	unified string                // directory of the version 2 tree; "": none
+	disks   []Disk
 }
 
 // New makes the group of a sandbox. Where it fails, it has left nothing behind.
+// The error is errors.ErrUnsupported where there is no hierarchy to make it on.
 func New(id string, limits Limits) (g *Group, err error) {
-	at, err := Hierarchies()
+	at, err := find()
 	if err != nil {
 		return nil, err
 	}
-	g = &Group{dirs: make(map[string]string)}
+	g = &Group{dirs: make(map[controller]string), disks: limits.Disks}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Remove())
 		}
 	}()
-	for _, c := range controllers {
-		dir := filepath.Join(at[c], top, id)
-		err := os.Mkdir(dir, 0o755)
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = makeTop(at[c]); err == nil {
-				err = os.Mkdir(dir, 0o755)
-			}
-		}
-		if err != nil {
+	if at.unified != "" {
+		g.unified = filepath.Join(at.unified, top, id)
+		if err := at.makeUnified(id); err != nil {
 			return nil, err
 		}
-		g.dirs[c] = dir
+	}
+	for c, parent := range at.parents {
+		g.dirs[c] = filepath.Join(parent, top, id)
+		if g.dirs[c] == g.unified {
+			continue
+		}
+		if err := makeBelow(parent, id); err != nil {
+			return nil, err
+		}
 	}
 	return g, g.limit(limits)
 }
 
-func (g *Group) limit(l Limits) error {
-	if l.Memory >= 0 {
-		if err := g.write("memory", "memory.limit_in_bytes", l.Memory); err != nil {
-			return err
-		}
-		// Only kernels that account for swap have this file; without it, what
-		// is swapped out is not bounded.
-		err := g.write("memory", "memory.memsw.limit_in_bytes", l.Memory)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
-			return err
-		}
+// makeBelow makes kavach/ID, and kavach where it is not there.
+func makeBelow(parent, id string) error {
+	dir := filepath.Join(parent, top, id)
+	err := os.Mkdir(dir, 0o755)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	if l.PIDs >= 0 {
-		if err := g.write("pids", "pids.max", l.PIDs); err != nil {
-			return err
-		}
+	if err := os.Mkdir(filepath.Dir(dir), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
 	}
-	if l.CPUs >= 0 {
-		if err := g.write("cpu", "cpu.cfs_period_us", cpuPeriod.Microseconds()); err != nil {
-			return err
-		}
-		return g.write("cpu", "cpu.cfs_quota_us", Quota(l.CPUs))
-	}
-	return nil
+	return os.Mkdir(dir, 0o755)
 }
 
-// Quota is the CPU time of one period, in microseconds. The kernel takes no
-// less than a millisecond.
-func Quota(cpus float64) int64 {
-	return max(int64(cpus*float64(cpuPeriod.Microseconds())), 1000)
-}
-
-func (g *Group) write(controller, file string, value int64) error {
-	return rawfile.Write(filepath.Join(g.dirs[controller], file), strconv.FormatInt(value, 10))
-}
-
-// ErrNoLimit is returned by Read for a file that says "max".
-var ErrNoLimit = errors.New("no limit is set")
-
-// Read returns a number from a file of the group.
-func (g *Group) Read(controller, file string) (int64, error) {
-	b, err := rawfile.Read(filepath.Join(g.dirs[controller], file))
+// Dirs says which directories the group of a sandbox has, made or not.
+func Dirs(id string) []string {
+	at, err := find()
 	if err != nil {
-		return 0, err
+		return nil
 	}
-	text := strings.TrimSpace(string(b))
-	if text == "max" {
-		return 0, ErrNoLimit
+	var dirs []string
+	for _, parent := range at.all() {
+		dirs = append(dirs, filepath.Join(parent, top, id))
 	}
-	return strconv.ParseInt(text, 10, 64)
+	return dirs
 }
 
-// Path is the directory of the group in a hierarchy.
-func (g *Group) Path(controller string) string { return g.dirs[controller] }
-
-// OOMKills is how many processes the kernel has killed in the group for want of
-// memory.
-func (g *Group) OOMKills() int64 {
-	b, err := rawfile.Read(filepath.Join(g.dirs["memory"], "memory.oom_control"))
-	if err != nil {
-		return 0
+// Open opens the directory that the guest is to be started in (clone3(2) with
+// CLONE_INTO_CGROUP), if there is one; else it returns nil.
+func (g *Group) Open() (*os.File, error) {
+	if g.unified == "" {
+		return nil, nil
 	}
-	for _, line := range strings.Split(string(b), "\n") {
-		if count, ok := strings.CutPrefix(line, "oom_kill "); ok {
-			n, _ := strconv.ParseInt(count, 10, 64) // the kernel's own number
-			return n
-		}
-	}
-	return 0
+	return os.Open(g.unified)
 }
 
-// Tasks opens the files by which a thread of the guest joins the group: it
-// writes "0" to each. A thread that moves itself needs no RCU grace period, which
-// takes 18 ms. The descriptors are the caller's to close.
+// Tasks opens the files by which a thread of the guest joins the version 1 part of
+// the group: it writes "0" to each. A thread that moves itself needs no RCU grace
+// period, which takes 18 ms. The descriptors are the caller's to close.
 func (g *Group) Tasks() (fds []int, err error) {
-	for _, c := range controllers {
-		name := filepath.Join(g.dirs[c], "tasks")
+	for _, dir := range g.dirs {
+		if dir == g.unified {
+			continue
+		}
+		name := filepath.Join(dir, "tasks")
 		fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
 			for _, fd := range fds {
@@ -234,28 +130,84 @@ func (g *Group) Tasks() (fds []int, err error) {
 	return fds, nil
 }
 
+// on2 reports whether a controller of the group is on version 2.
+func (g *Group) on2(c controller) bool { return g.unified != "" && g.dirs[c] == g.unified }
+
+// ownTasks is how many tasks of the guest count against the bound.
+func (g *Group) ownTasks() int64 {
+	if g.on2(pids) {
+		return GuestTasks
+	}
+	return launcherTasks
+}
+
+// OOMKills is how many processes the kernel has killed in the group for want of
+// memory.
+func (g *Group) OOMKills() int64 {
+	file := "memory.oom_control"
+	if g.on2(memory) {
+		file = "memory.events"
+	}
+	b, err := rawfile.Read(filepath.Join(g.dirs[memory], file))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(field(string(b), "oom_kill"), 10, 64) // the kernel's own number
+	return n
+}
+
+// field finds the value of a key in a file of lines "key value".
+func field(text, key string) string {
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, key+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+// Peaks are the most memory, in bytes, and the most tasks that there were in the
+// group at once. 0: this kernel does not tell (memory.peak is of Linux 5.19,
+// pids.peak of 6.10).
+func (g *Group) Peaks() (bytes, tasks int64) {
+	file := "memory.max_usage_in_bytes"
+	if g.on2(memory) {
+		file = "memory.peak"
+	}
+	bytes, _ = g.number(memory, file) // 0: not told
+	tasks, _ = g.number(pids, "pids.peak")
+	return bytes, max(tasks-g.ownTasks(), 0)
+}
+
 // Freeze stops every command, or lets it go on, and returns when that is so.
 func (g *Group) Freeze(frozen bool, deadline time.Time) error {
-	want := "THAWED"
+	write, read, want := "freezer.state", "freezer.state", "THAWED"
 	if frozen {
 		want = "FROZEN"
 	}
-	name := filepath.Join(g.dirs["freezer"], "freezer.state")
+	order := want
+	if g.on2(freezer) {
+		write, read, order = "cgroup.freeze", "cgroup.events", "0"
+		if frozen {
+			order = "1"
+		}
+		want = "frozen " + order
+	}
 	for {
 		// Written each time round: freezing can be held up by a task that is
-		// being forked, and starts over when asked again.
-		if err := rawfile.Write(name, want); err != nil {
+		// being forked, and on version 1 starts over when asked again.
+		if err := rawfile.Write(filepath.Join(g.dirs[freezer], write), order); err != nil {
 			return err
 		}
-		b, err := rawfile.Read(name)
+		b, err := rawfile.Read(filepath.Join(g.dirs[freezer], read))
 		if err != nil {
 			return err
 		}
-		if strings.TrimSpace(string(b)) == want {
+		if strings.Contains(string(b), want) {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s is still %s", name, strings.TrimSpace(string(b)))
+			return fmt.Errorf("%s does not become %q", filepath.Join(g.dirs[freezer], read), want)
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -263,7 +215,16 @@ func (g *Group) Freeze(frozen bool, deadline time.Time) error {
 
 // Remove removes the group, which is thawed. It may be called again.
 func (g *Group) Remove() error {
-	return Remove(slices.Collect(maps.Values(g.dirs)))
+	var dirs []string
+	for _, dir := range g.dirs {
+		if dir != g.unified {
+			dirs = append(dirs, dir)
+		}
+	}
+	if g.unified != "" {
+		dirs = append(dirs, g.unified)
+	}
+	return Remove(dirs)
 }
 
 // Remove removes the directories of a group. Those that are gone are no error.
@@ -279,25 +240,31 @@ func Remove(dirs []string) error {
 func Thaw(dirs []string) error {
 	var errs []error
 	for _, dir := range dirs {
-		err := rawfile.Write(filepath.Join(dir, "freezer.state"), "THAWED")
-		if !errors.Is(err, fs.ErrNotExist) { // another controller's, or gone
-			errs = append(errs, err)
+		for file, order := range map[string]string{"freezer.state": "THAWED", "cgroup.freeze": "0"} {
+			err := rawfile.Write(filepath.Join(dir, file), order)
+			if !errors.Is(err, fs.ErrNotExist) { // another controller's, or gone
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // remove waits a little for the last task, which leaves its group some time
-// after its parent was told of its end.
+// after its parent was told of its end. On version 2 all that is in there is
+// killed (cgroup.kill, Linux 5.14), frozen or not.
 func remove(dir string) error {
 	const rounds, pause = 500, 2 * time.Millisecond
 	var err error
-	for range rounds {
+	for round := range rounds {
 		if err = unix.Rmdir(dir); err == nil || err == unix.ENOENT {
 			return nil
 		}
 		if err != unix.EBUSY {
 			break
+		}
+		if round == 0 {
+			_ = rawfile.Write(filepath.Join(dir, "cgroup.kill"), "1") // version 1 has none
 		}
 		time.Sleep(pause)
 	}

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -193,7 +194,7 @@ func (j *Jail) bareLimits() []guest.Rlimit {
 		add(unix.RLIMIT_FSIZE, j.cfg.Scratch)
 	}
 	if j.cfg.PIDs >= 0 {
-		add(unix.RLIMIT_NPROC, int64(guest.Tasks(j.ids.uid))+j.cfg.PIDs+guestTasks)
+		add(unix.RLIMIT_NPROC, int64(guest.Tasks(j.ids.uid))+j.cfg.PIDs+cgroup.GuestTasks)
 	}
 	if j.group == nil && j.cfg.Memory >= 0 {
 		add(unix.RLIMIT_DATA, j.cfg.Memory)

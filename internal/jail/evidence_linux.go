@@ -31,8 +31,8 @@ type Evidence struct {
 	Environ   int // bytes
 	Links     []string
 	Routes    int
-	CgroupErr error // why there is no cgroup
-	Cgroup    map[string]int64
+	CgroupErr error          // why there is no cgroup
+	Cgroup    *cgroup.Bounds // nil: none
 	Limits    string
 	HostFile  string
 
@@ -156,38 +156,9 @@ func (j *Jail) examineCgroup(of string) error {
 	if j.group == nil {
 		return nil
 	}
-	j.evidence.Cgroup = make(map[string]int64)
-	for _, file := range []struct{ controller, name string }{
-		{"memory", "memory.limit_in_bytes"}, {"pids", "pids.max"}, {"cpu", "cpu.cfs_quota_us"},
-	} {
-		if !inGroup(of, file.controller, j.group.Path(file.controller)) {
-			continue // not in the group: no evidence
-		}
-		n, err := j.group.Read(file.controller, file.name)
-		if err == nil {
-			j.evidence.Cgroup[file.name] = n
-		} else if !errors.Is(err, cgroup.ErrNoLimit) {
-			return err
-		}
-	}
-	return nil
-}
-
-// inGroup reports whether /proc/PID/cgroup says that the process is in the group
-// at this directory.
-func inGroup(of, controller, dir string) bool {
-	for _, line := range strings.Split(of, "\n") {
-		parts := strings.SplitN(line, ":", 3)
-		if len(parts) != 3 || parts[2] == "/" {
-			continue
-		}
-		for _, c := range strings.Split(parts[1], ",") {
-			if c == controller && strings.HasSuffix(dir, parts[2]) {
-				return true
-			}
-		}
-	}
-	return false
+	bounds, err := j.group.Bounds(of)
+	j.evidence.Cgroup = &bounds
+	return err
 }
 
 func names(dir string) ([]string, error) {

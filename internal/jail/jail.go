@@ -73,6 +73,10 @@ type Config struct {
 	Memory, PIDs int64
 	CPUs         float64
 
+	// Swap, IORead and IOWrite are as in policy.Resources: zero is no swap, and
+	// no bound. Where they cannot be had, Start fails with a *LimitError.
+	Swap, IORead, IOWrite int64
+
 	// Without leaves layers out. It is for tests, which show with it that no
 	// other layer stands in for the one that is left out.
 	Without []policy.Control

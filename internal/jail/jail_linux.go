@@ -361,7 +361,5 @@ func (j *Jail) Peaks() (memory, tasks int64) {
 	if j.group == nil {
 		return 0, 0
 	}
-	memory, _ = j.group.Read("memory", "memory.max_usage_in_bytes") // 0: not known
-	tasks, _ = j.group.Read("pids", "pids.peak")                    // since Linux 6.10; 0: not known
-	return memory, max(tasks-LauncherTasks, 0)
+	return j.group.Peaks()
 }

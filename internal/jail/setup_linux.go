@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -53,6 +54,8 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		}
 		fds = append(fds, tasks...)
 		setup.Tasks = uint32(len(tasks))
+		setup.CgroupNS = j.cfg.Bare == nil && j.cfg.with(policy.NSCgroup)
+		setup.OOMFirst = cgroup.Unified() // the guest is in the group
 	}
 	probe, err := newProbe()
 	if err != nil {
@@ -151,10 +154,6 @@ func (j *Jail) confine() guest.Confine {
 // servers, far from what would hurt the host.
 const openFiles = 16384
 
-// guestTasks is how many threads the guest may have, which count as processes
-// of the user that it shares with its commands.
-const guestTasks = 24
-
 // rlimits bound each single command; together they are bounded by the cgroup,
 // where there is one.
 func (j *Jail) rlimits() []guest.Rlimit {
@@ -173,7 +172,7 @@ func (j *Jail) rlimits() []guest.Rlimit {
 		return limits
 	}
 	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
-		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + guestTasks)})
+		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + cgroup.GuestTasks)})
 	}
 	if j.group == nil && j.cfg.Memory >= 0 {
 		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_DATA, Value: uint64(j.cfg.Memory)})
@@ -214,6 +213,9 @@ func (j *Jail) answer(problem error) error {
 func (j *Jail) guestDied(doing string, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || err == nil {
 		err = errors.New("the guest has ended")
+	}
+	if j.OOMKills() > 0 {
+		err = fmt.Errorf("%w, and the sandbox was out of memory", err)
 	}
 	if last := strings.TrimSpace(j.said.String()); last != "" {
 		err = fmt.Errorf("%w: %s", err, last)

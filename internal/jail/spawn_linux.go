@@ -75,6 +75,14 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 	if !j.cfg.with(policy.FDsClean) {
 		g.args = append(g.args, guest.KeepFDs)
 	}
+	if j.group != nil {
+		into, err := j.group.Open()
+		if err != nil {
+			return err
+		}
+		defer into.Close() // nil: there is nothing to be started in
+		g.cgroup = into
+	}
 	if j.cfg.Bare != nil {
 		g.user = j.bareUser()
 		j.process, err = startChild(g)

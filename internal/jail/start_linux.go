@@ -3,6 +3,7 @@ package jail
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -53,11 +54,19 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	// The clone takes as long as the rest. It needs no record: a guest whose
-	// host dies ends by itself.
 	spawned := make(chan error, 1)
-	go func() { spawned <- j.spawn() }()
-	err = j.putOnRecord()
+	if cgroup.Unified() {
+		// The guest is started in its group, which so has to be there.
+		if err := j.putOnRecord(); err != nil {
+			return nil, err
+		}
+		spawned <- j.spawn()
+	} else {
+		// The clone takes as long as the rest. It needs no record: a guest whose
+		// host dies ends by itself.
+		go func() { spawned <- j.spawn() }()
+		err = j.putOnRecord()
+	}
 	var ops []guest.Op
 	var sources []source
 	var planErr error
@@ -97,16 +106,19 @@ func (j *Jail) recordGuest() (err error) {
 	return j.record.save()
 }
 
+// cgroupDirs are the directories that a group will have, if there is to be one.
 func (j *Jail) cgroupDirs() []string {
-	if !j.ids.root {
+	if !j.cfg.with(policy.Limits) {
 		return nil
 	}
 	return cgroup.Dirs(j.cfg.ID)
 }
 
-// LauncherTasks is what the guest has in the group of its commands: the thread
-// that they are forked from.
-const LauncherTasks = 1
+// LimitError says that a limit that was asked for cannot be had here.
+type LimitError struct{ Err error }
+
+func (e *LimitError) Error() string { return e.Err.Error() }
+func (e *LimitError) Unwrap() error { return e.Err }
 
 // makeGroup makes the cgroup, where this user can have one. Where not, rlimits
 // are what is left, and the evidence says so.
@@ -115,19 +127,48 @@ func (j *Jail) makeGroup() error {
 		j.groupErr = errors.New("left out")
 		return nil
 	}
-	if !j.ids.root {
-		j.groupErr = errors.New("an ordinary user has no cgroup v1 to write to")
-		return nil
+	limits := cgroup.Limits{
+		Memory: j.cfg.Memory, Swap: j.cfg.Swap, CPUs: j.cfg.CPUs, PIDs: j.cfg.PIDs,
+		Read: j.cfg.IORead, Write: j.cfg.IOWrite,
 	}
-	limits := cgroup.Limits{Memory: j.cfg.Memory, CPUs: j.cfg.CPUs, PIDs: j.cfg.PIDs}
-	if limits.PIDs >= 0 {
-		limits.PIDs += LauncherTasks
+	beyond := limits.Read > 0 || limits.Write > 0 || limits.Swap > 0
+	if limits.Read > 0 || limits.Write > 0 {
+		var err error
+		if limits.Disks, err = cgroup.Disks(seen(&j.cfg)); errors.Is(err, cgroup.ErrNoDisk) {
+			return &LimitError{err}
+		} else if err != nil {
+			return err
+		}
 	}
 	group, err := cgroup.New(j.cfg.ID, limits)
-	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
+	switch {
+	case err == nil:
+		j.group = group
+		return nil
+	case errors.Is(err, cgroup.ErrNoIO) || errors.Is(err, cgroup.ErrNoSwap):
+		return &LimitError{err}
+	case errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES):
+		if beyond {
+			return &LimitError{fmt.Errorf("swap and disks are bounded by a cgroup only: %w", err)}
+		}
 		j.groupErr = err
 		return nil
 	}
-	j.group = group
 	return err
+}
+
+// seen is what a sandbox shows of the host.
+func seen(cfg *Config) []string {
+	var list []string
+	switch cfg.Root {
+	case "":
+	case policy.RootHost:
+		list = append(list, systemDirs...)
+	default:
+		list = append(list, cfg.Root)
+	}
+	for _, m := range cfg.Mounts {
+		list = append(list, m.Source)
+	}
+	return list
 }

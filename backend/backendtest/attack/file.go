@@ -295,8 +295,10 @@ func mount(args []string) (string, error) {
 			_, err := unix.Fsopen("tmpfs", 0)
 			return err
 		},
-		"tmpfs": func() error { return unix.Mount("none", "/etc", "tmpfs", 0, "") },
-		"proc":  func() error { return unix.Mount("none", "/tmp", "proc", 0, "") },
+		"tmpfs":   func() error { return unix.Mount("none", "/etc", "tmpfs", 0, "") },
+		"proc":    func() error { return unix.Mount("none", "/tmp", "proc", 0, "") },
+		"cgroup2": func() error { return unix.Mount("none", "/tmp", "cgroup2", 0, "") },
+		"cgroup":  func() error { return unix.Mount("none", "/tmp", "cgroup", 0, "none,name=attack") },
 		"unmount": func() error {
 			before, _ := os.ReadFile(args[1])
 			if err := unix.Unmount(args[1], unix.MNT_DETACH); err != nil {

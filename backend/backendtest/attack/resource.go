@@ -130,6 +130,12 @@ func memory(args []string) (string, error) {
 		err = fillSockets(size)
 	case "children":
 		err = inChildren(size)
+	case "sysv-shm":
+		err = shareMemory(size)
+	case "messages":
+		err = fillQueues(size)
+	case "semaphores":
+		err = makeSemaphores(size)
 	default:
 		broken(fmt.Errorf("no kind %q", args[0]))
 	}

@@ -96,6 +96,7 @@ func system() error {
 		func() error { return mount("tmpfs", "/dev/shm") },
 		func() error { return mount("tmpfs", "/run") },
 		func() error { return mount("cgroup2", "/sys/fs/cgroup") },
+		func() error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 1024, Max: 1 << 19}) }, // as systemd does
 		func() error { return exec.Command("/bin/busybox", "--install", "-s", "/bin").Run() },
 		func() error { return os.Symlink("/bin/env", "/usr/bin/env") },
 		func() error { return exec.Command("/bin/ip", "link", "set", "lo", "up").Run() },
@@ -178,6 +179,9 @@ func test(r run) error {
 	}
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = new(syscall.SysProcAttr)
+	if r.As != "user" {
+		cmd.Env = append(cmd.Env, "KAVACH_TEST_CGROUP=1") // limits must be enforced
+	}
 	if r.As == "root" {
 		return cmd.Run()
 	}
@@ -194,8 +198,12 @@ func test(r run) error {
 // delegated runs a command in a cgroup that is the ordinary user's, made as
 // systemd makes one for a scope with Delegate=yes.
 func delegated(cmd *exec.Cmd) error {
-	const tree, above, own = "/sys/fs/cgroup", "/sys/fs/cgroup/user", "/sys/fs/cgroup/user/delegated"
-	if err := os.MkdirAll(own, 0o755); err != nil {
+	const tree, above = "/sys/fs/cgroup", "/sys/fs/cgroup/user"
+	if err := os.MkdirAll(above, 0o755); err != nil {
+		return err
+	}
+	own, err := os.MkdirTemp(above, "delegated") // the last one gives controllers away by now
+	if err != nil {
 		return err
 	}
 	for _, dir := range []string{tree, above} {

@@ -20,8 +20,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +34,7 @@ func main() {
 	verbose := flag.Bool("v", false, "show all that the console shows")
 	limit := flag.Duration("timeout", 15*time.Minute, "how long the guest may take")
 	flag.Parse()
+	runtime.LockOSThread() // what it starts ends with it
 	ctx, cancel := context.WithTimeout(context.Background(), *limit)
 	defer cancel()
 	if err := test(ctx, *kernel, *log, *only, *verbose); err != nil {
@@ -212,6 +215,7 @@ func (g guest) boot(ctx context.Context) error {
 		"-drive", "id=disk,if=none,format=raw,cache=unsafe,file="+g.disk, "-device", "virtio-blk-device,drive=disk",
 		"-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on tsc_early_khz="+clock())
 	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // of the thread that starts it
 	var all bytes.Buffer
 	out, err := cmd.StdoutPipe()
 	if err != nil {

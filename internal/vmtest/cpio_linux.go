@@ -23,9 +23,8 @@ func newArchive(w io.Writer) *archive { return &archive{w: w, dirs: map[string]b
 
 // File types, as in st_mode.
 const (
-	typeDir     = 0o040000
-	typeFile    = 0o100000
-	typeSymlink = 0o120000
+	typeDir  = 0o040000
+	typeFile = 0o100000
 )
 
 // dir adds a directory, and those above it.
@@ -41,11 +40,6 @@ func (a *archive) dir(name string) {
 func (a *archive) file(name string, mode fs.FileMode, content []byte) {
 	a.dir(path.Dir(name))
 	a.entry(name, typeFile|int(mode.Perm()), content)
-}
-
-func (a *archive) symlink(name, target string) {
-	a.dir(path.Dir(name))
-	a.entry(name, typeSymlink|0o777, []byte(target))
 }
 
 // copy adds a file of this machine.
