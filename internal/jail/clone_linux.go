@@ -376,6 +376,7 @@ func (s *cloneSpec) putPath(name []byte) {
 //
 //go:norace
 //go:nosplit
+//nolint:unused // cloneOnStack calls it
 func runGuestChild(s *cloneSpec) {
 	var at cloneStep
 	var n uintptr

@@ -53,7 +53,7 @@ func TestCloneWhileTheWorldIsStopped(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0)
+				_, _, _ = syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0)
 				runtime.GC()
 			}
 		}
