@@ -196,7 +196,7 @@ var lifeRows = []Row{
 			if err != nil {
 				e.Fatal(err)
 			}
-			if res.ExitCode != 0 || len(e.eventually(word)) == 0 {
+			if res.ExitCode != 0 || len(e.eventually(word, "linger")) == 0 {
 				e.Fatalf("no daemon: %+v", res)
 			}
 			if err := sb.Destroy(e.Context()); err != nil {
