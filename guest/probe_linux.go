@@ -25,6 +25,7 @@ const (
 	TryWrite                      // create a file in the root directory
 	TryRoute                      // connect a UDP socket to 192.0.2.1 (RFC 5737); nothing is sent
 	TryTCP                        // connect to port 1 of 127.0.0.1
+	TryVsock                      // a socket to the machine's hypervisor, which no namespace keeps (vsock(7))
 	TryHostFile                   // stat a file that is there on the host
 	TryIOUring                    // io_uring_setup(1, NULL): EFAULT
 	TryBPF                        // bpf with an attribute of a megabyte: E2BIG
@@ -190,6 +191,11 @@ func try(p *probeSpec, a Attempt) uint32 {
 		return tryConnect(unix.SOCK_DGRAM, &p.route)
 	case TryTCP:
 		return tryConnect(unix.SOCK_STREAM, &p.local)
+	case TryVsock:
+		fd, _, err = syscall.RawSyscall(unix.SYS_SOCKET, unix.AF_VSOCK, unix.SOCK_STREAM, 0)
+		if err == 0 {
+			syscall.RawSyscall(unix.SYS_CLOSE, fd, 0, 0)
+		}
 	case TryHostFile:
 		_, _, err = syscall.RawSyscall6(unix.SYS_FACCESSAT, here, uintptr(unsafe.Pointer(p.hostFile)), 0, 0, 0, 0)
 	case TryIOUring:

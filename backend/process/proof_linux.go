@@ -171,10 +171,15 @@ func netProof(e jail.Evidence) backend.Proof {
 	_, own := e.NS["net"]
 	alone := own && slices.Equal(e.Links, []string{"lo"}) && e.Routes == 0
 	unreachable := e.Report[guest.TryRoute] != 0
+	state := verdict(alone && unreachable)
+	if vsock := e.Report[guest.TryVsock] == 0; vsock && state == backend.Enforced {
+		state = backend.Partial // the way to the hypervisor is of the machine, not of the namespace
+	}
 	return backend.Proof{
-		Control: policy.NetOff, State: verdict(alone && unreachable),
+		Control: policy.NetOff, State: state,
 		Outside: fmt.Sprintf("/proc/%d/net: links %s, %d routes", e.PID, strings.Join(e.Links, " "), e.Routes),
-		Inside:  "a UDP socket connected to 192.0.2.1: " + answer(e.Report[guest.TryRoute]),
+		Inside: fmt.Sprintf("a UDP socket connected to 192.0.2.1: %s; an AF_VSOCK socket: %s",
+			answer(e.Report[guest.TryRoute]), answer(e.Report[guest.TryVsock])),
 	}
 }
 
