@@ -5,22 +5,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/vfork"
 )
-
-// The Go runtime must not run between fork and exec: there is one thread in the
-// child, and the others hold its locks. What runs there is one straight list of
-// raw system calls on memory that was made ready before. The runtime's own
-// functions around a fork are reachable by name because gVisor needs them as
-// well (go.dev/issue/67401).
-
-//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
-func runtimeBeforeFork()
-
-//go:linkname runtimeAfterFork syscall.runtime_AfterFork
-func runtimeAfterFork()
-
-//go:linkname runtimeAfterForkInChild syscall.runtime_AfterForkInChild
-func runtimeAfterForkInChild()
 
 // step numbers what the child does, so that a failure says where it was.
 type step uint32
@@ -71,37 +58,22 @@ type childSpec struct {
 	}
 }
 
-// rawVfork is clone(2) with CLONE_VM, CLONE_VFORK and SIGCHLD: the child is on
-// its parent's stack, in its memory, while the parent waits for its execve or its
-// end. It is in assembly because the return address must not be on the stack
-// meanwhile. Nothing is copied: a fork costs half a millisecond more.
-func rawVfork() (pid, errno uintptr)
-
 // forkChild starts a child as c says, from the calling thread, and so with the
 // confinement of that thread. It returns when the child has executed its program,
-// or has ended, of which c.failed then says why.
-//
-//go:norace
-//go:noinline
+// or has ended, of which c.failed then says why. Nothing is copied: a fork costs
+// half a millisecond more.
 func forkChild(c *childSpec) (pid int, err syscall.Errno) {
-	runtimeBeforeFork()
-	r, e := rawVfork()
-	if e != 0 || r != 0 {
-		runtimeAfterFork()
-		return int(r), syscall.Errno(e)
-	}
-	runtimeAfterForkInChild()
-	runChild(c)
-	return 0, 0 // not reached
+	return vfork.Start(runChild, unsafe.Pointer(c))
 }
 
-// runChild is the child's whole life. It must not allocate, grow the stack or
-// call anything that might. It writes to nothing of c, which is its parent's, too,
-// but what is there for it to report in.
+// runChild is the child's whole life, by the rules of vfork.Start. It writes to
+// nothing of its *childSpec, which is its parent's, too, but what is there for it
+// to report in.
 //
 //go:norace
 //go:nosplit
-func runChild(c *childSpec) {
+func runChild(with unsafe.Pointer) {
+	c := (*childSpec)(with)
 	var at step
 	var err syscall.Errno
 

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/vfork"
 )
 
 // The clone of the guest. Package syscall copies the page tables of the whole
@@ -28,19 +30,6 @@ import (
 // and so nothing of the Go runtime may run in the last two: each is a straight
 // list of raw system calls, on memory that was made ready before. Nothing of them
 // waits for another thread of this program: the runtime may have stopped those.
-
-//go:linkname runtimeBeforeFork syscall.runtime_BeforeFork
-func runtimeBeforeFork()
-
-//go:linkname runtimeAfterFork syscall.runtime_AfterFork
-func runtimeAfterFork()
-
-//go:linkname runtimeAfterForkInChild syscall.runtime_AfterForkInChild
-func runtimeAfterForkInChild()
-
-// rawVfork is clone(2) with CLONE_VM, CLONE_VFORK and SIGCHLD, on the caller's
-// stack.
-func rawVfork() (pid, errno uintptr)
 
 // cloneOnStack makes the system call clone or clone3 for a child that runs
 // runGuestChild.
@@ -157,7 +146,7 @@ func (g *guestClone) clone() (pid int, err error) {
 		open = append(open, pipe[0], pipe[1])
 	}
 	defer keepDumpable()()
-	mapper, errno := vforkMapper(s)
+	mapper, errno := vfork.Start(runMapper, unsafe.Pointer(s))
 	open = slices.DeleteFunc(open, func(fd int) bool { return fd == s.gate[1] || fd == s.report[1] })
 	unix.Close(s.gate[1])
 	unix.Close(s.report[1])
@@ -296,28 +285,13 @@ func (m *idMaps) files() []idFile {
 	return append(list, idFile{[]byte("/gid_map\x00"), fmt.Appendf(nil, "%d %d 1\n", m.gid, m.hostGID)})
 }
 
-// vforkMapper returns when the mapper has ended.
-//
-//go:norace
-//go:noinline
-func vforkMapper(s *cloneSpec) (pid int, err syscall.Errno) {
-	runtimeBeforeFork()
-	r, e := rawVfork()
-	if e != 0 || r != 0 {
-		runtimeAfterFork()
-		return int(r), syscall.Errno(e)
-	}
-	runtimeAfterForkInChild()
-	runMapper(s)
-	return 0, 0 // not reached
-}
-
-// runMapper is the mapper's whole life. It must not allocate, grow the stack or
-// call anything that might, and writes to nothing of s but what is there for it.
+// runMapper is the mapper's whole life, by the rules of vfork.Start. It writes to
+// nothing of its *cloneSpec but what is there for it.
 //
 //go:norace
 //go:nosplit
-func runMapper(s *cloneSpec) {
+func runMapper(with unsafe.Pointer) {
+	s := (*cloneSpec)(with)
 	var fd uintptr
 	var err syscall.Errno
 	at := stepClone
