@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -75,7 +76,7 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 	if !j.cfg.with(policy.FDsClean) {
 		g.args = append(g.args, guest.KeepFDs)
 	}
-	if j.group != nil {
+	if cgroup.Unified() && j.group != nil { // else the group is being made meanwhile
 		into, err := j.group.Open()
 		if err != nil {
 			return err
