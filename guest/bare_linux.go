@@ -42,11 +42,7 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	if err := g.confineAll(&s.Confine); err != nil {
 		return err
 	}
-	go g.reap()
-	if s.Probe {
-		return g.probe(probe, s.ProbeForks)
-	}
-	return nil
+	return g.begin(s, probe)
 }
 
 // guard refuses signals to the guest, which commands share a uid with. Landlock

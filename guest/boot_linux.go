@@ -128,10 +128,17 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	if err := g.confineAll(&s.Confine); err != nil {
 		return err
 	}
-	go g.reap()
+	return g.begin(s, probe)
+}
+
+// begin is the end of the set-up: the probe, and what waits for commands.
+func (g *guest) begin(s *Setup, probe [2]int) error {
 	if s.Probe {
-		return g.probe(probe, s.ProbeForks)
+		if err := g.probe(probe, s.ProbeForks); err != nil {
+			return err
+		}
 	}
+	go g.reap()
 	return nil
 }
 

@@ -260,17 +260,22 @@ func (g *guest) probe(fds [2]int, forks bool) error {
 	}
 	g.prepare(spec)
 	runtime.GOMAXPROCS(2) // the launcher keeps one to itself until the probe has ended
-	done := make(chan syscall.Errno)
+	done := make(chan error)
 	g.launches <- func() {
-		_, errno := forkChild(spec)
-		done <- errno
+		pid, errno := forkChild(spec)
+		if errno != 0 {
+			done <- errno
+			return
+		}
+		// It has ended, and is to be gone: kill(-1) finds the dead as well.
+		_, err := unix.Wait4(pid, nil, unix.WALL, nil)
+		done <- err
 	}
-	errno := <-done
+	err = <-done
 	runtime.GOMAXPROCS(1)
-	g.wakeReaper()
 	closeAll(fds[:])
-	if errno != 0 {
-		return fail("probe", "fork", errno)
+	if err != nil {
+		return fail("probe", "fork", err)
 	}
 	if spec.failed.at != 0 {
 		return fail("probe", stepNames[spec.failed.at], spec.failed.err)

@@ -119,6 +119,8 @@ func bareOwnerKilled(t *testing.T) {
 	if _, err := jail.Sweep(); err != nil {
 		t.Error(err)
 	}
+	// Another test's process may be at it, and then it is that one's to finish.
+	eventually(t, "it is swept", func() bool { return len(leftovers(id)) == 0 })
 	nothingOf(t, id, all)
 }
 
