@@ -627,9 +627,10 @@ func narrowRow(name string, rights []string, attempt string) Row {
 }
 
 func rightRows(rights ...string) (rows []Row) {
+	partly := map[string]string{"truncate": "Landlock restricts truncate(2) since ABI 3, Linux 6.2"}
 	for _, right := range rights {
 		rows = append(rows, Row{
-			Number: 16, Name: "without the right, " + strings.ReplaceAll(right, "-", " "),
+			Number: 16, Partly: partly[right], Name: "without the right, " + strings.ReplaceAll(right, "-", " "),
 			Why:     "only the rights that were given: each of Landlock's stops what it is for",
 			Layers:  []policy.Control{policy.LandlockOn},
 			Policy:  func(p *policy.Policy) { p.Filesystem.Writable = true },

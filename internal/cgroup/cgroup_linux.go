@@ -109,6 +109,11 @@ func (g *Group) Open() (*os.File, error) {
 	return os.Open(g.unified)
 }
 
+// Move moves a process into the version 2 part of the group.
+func (g *Group) Move(pid int) error {
+	return rawfile.Write(filepath.Join(g.unified, "cgroup.procs"), strconv.Itoa(pid))
+}
+
 // Tasks opens the files by which a thread of the guest joins the version 1 part of
 // the group: it writes "0" to each. A thread that moves itself needs no RCU grace
 // period, which takes 18 ms. The descriptors are the caller's to close.

@@ -71,7 +71,7 @@ func (j *Jail) env(env []string) []string {
 }
 
 // startProcess starts the guest.
-func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
+func (j *Jail) startProcess(program *os.File, files []*os.File) error {
 	g := &guestClone{program: program, args: []string{guest.Name}, env: j.env(nil), files: files}
 	if !j.cfg.with(policy.FDsClean) {
 		g.args = append(g.args, guest.KeepFDs)
@@ -86,8 +86,7 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 	}
 	if j.cfg.Bare != nil {
 		g.user = j.bareUser()
-		j.process, err = startChild(g)
-		return err
+		return j.startIn(g)
 	}
 	for _, ns := range namespaces {
 		if j.cfg.with(ns.layer) {
@@ -99,8 +98,21 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) (err error) {
 			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid, setgroups: j.ids.root,
 		}
 	}
-	j.process, err = startChild(g)
-	return err
+	return j.startIn(g)
+}
+
+// startIn starts the guest in its group. In containers whose filter refuses
+// clone3(2), which alone can do that, it is started where this process is, and
+// moved before it is told anything, which costs an RCU grace period.
+func (j *Jail) startIn(g *guestClone) (err error) {
+	if j.process, err = startChild(g); !errors.Is(err, unix.ENOSYS) || g.cgroup == nil {
+		return err
+	}
+	g.cgroup = nil
+	if j.process, err = startChild(g); err != nil {
+		return err
+	}
+	return j.group.Move(j.process.pid)
 }
 
 // explainClone says what to do where the kernel refuses namespaces.
