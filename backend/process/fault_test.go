@@ -380,9 +380,10 @@ func killNine(t testing.TB, name, why string) {
 		eventually(t, "the kernel has killed all of it", func() bool { return len(alive(all)) == 0 })
 	}
 	// Another process may sweep it at any time now, and holds its lock meanwhile.
-	if r, ok = recordOf(t, id); ok && !r.Orphaned {
-		t.Errorf("nobody sees that it is orphaned: %+v", r)
-	}
+	eventually(t, "it is seen to be orphaned, or gone", func() bool {
+		r, ok := recordOf(t, id)
+		return !ok || r.Orphaned
+	})
 	swept, err := jail.Sweep()
 	if err != nil {
 		t.Fatalf("sweep: %v (%s)", err, why)
