@@ -2,7 +2,6 @@ package guest
 
 import (
 	"runtime"
-	"sync"
 	"syscall"
 	"unsafe"
 
@@ -121,14 +120,14 @@ func rawCapset(a, b uintptr) syscall.Errno {
 
 // CanBeSelf reports whether this program can be its own guest: it imports
 // guest/self, and does not link cgo, with which the runtime makes no system call
-// on all threads. It tries one that changes nothing.
-func CanBeSelf() bool { return Self && callsAllThreads() }
+// on all threads.
+func CanBeSelf() bool { return Self && !iscgo }
 
-// callsAllThreads tries once: it stops the world.
-var callsAllThreads = sync.OnceValue(func() bool {
-	_, _, err := syscall.AllThreadsSyscall(unix.SYS_GETPPID, 0, 0, 0)
-	return err != unix.ENOTSUP
-})
+// iscgo is set where cgo is linked, whatever the build tag says. It is reachable
+// by name as purego needs it (go.dev/issue/67401).
+//
+//go:linkname iscgo runtime.iscgo
+var iscgo bool
 
 func capsetAllThreads(a, b uintptr) syscall.Errno {
 	_, _, err := syscall.AllThreadsSyscall(unix.SYS_CAPSET, a, b, 0)
