@@ -436,15 +436,18 @@ func killNineAnywhere(t testing.TB) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := jail.Sweep(); err != nil {
-			t.Fatal(err)
-		}
 		for _, r := range records {
 			if r.Owner != cmd.Process.Pid {
 				continue
 			}
-			// Another process may be sweeping it this moment, and holds its lock.
-			eventually(t, "nothing is left of "+r.ID, func() bool { return len(leftovers(r.ID)) == 0 })
+			// What was being cloned when it was killed has its lock until it has
+			// ended as well, and so has another process that is sweeping it.
+			eventually(t, "nothing is left of "+r.ID, func() bool {
+				if _, err := jail.Sweep(); err != nil {
+					t.Fatal(err)
+				}
+				return len(leftovers(r.ID)) == 0
+			})
 		}
 	}
 	// Drafts of records are swept when they are old enough to be nobody's.

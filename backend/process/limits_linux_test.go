@@ -19,10 +19,7 @@ import (
 // returned.
 func withAttack(t testing.TB, change func(*policy.Policy)) (sb *kavach.Sandbox, attack string, err error) {
 	t.Helper()
-	dir := t.TempDir()
-	for d := dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		_ = os.Chmod(d, 0o755) // a sandbox that root makes is another user; not ours: not needed
-	}
+	dir := testbin.TempDir(t)
 	program, err := os.ReadFile(testbin.Attack(t))
 	if err != nil {
 		t.Fatal(err)

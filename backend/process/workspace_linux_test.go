@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach"
+	"github.com/kavach-dev/kavach/internal/testbin"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/workspace"
 )
@@ -24,10 +25,7 @@ import (
 // and returns a directory in it.
 func openDir(t *testing.T, name string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), name)
-	for d := filepath.Dir(dir); d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		_ = os.Chmod(d, 0o755) // those that are not ours need not be changed
-	}
+	dir := filepath.Join(testbin.TempDir(t), name)
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -88,10 +88,7 @@ func TestAppArmorPath(t *testing.T) {
 func refusing(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	cmd := testbin.Refusing(t, testbin.RefuseUserNS, kavachPath(t), args...)
-	cmd.Dir = t.TempDir()
-	for d := cmd.Dir; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		_ = os.Chmod(d, 0o755) // a sandbox that root makes is another user; not ours: not needed
-	}
+	cmd.Dir = testbin.TempDir(t)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); cmd.ProcessState == nil {
