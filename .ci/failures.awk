@@ -7,8 +7,7 @@ BEGIN { most = 60 } # lines of a test, or of a crash
 function note(line) { if (++notes <= 4 * most) said[notes] = line }
 
 # shorten prints lines of a text: all, or its beginning and its end.
-function shorten(key, n,   i, head) {
-	head = most / 3
+function shorten(key, n, head,   i) {
 	for (i = 1; i <= n; i++) {
 		if (n > most && i == head + 1) {
 			i = n - most + head + 1
@@ -25,9 +24,9 @@ function flush(package, failed,   i, j, name, leaf) {
 	for (i = 1; failed && i <= tests; i++) {
 		name = test[i]
 		if (result[name] == "PASS" || result[name] == "SKIP") continue
-		# One that did not end has no result; that is of interest where it said
-		# something, or was the last.
-		if (result[name] == "" && lines[name] == 0 && name != last) continue
+		# The results of subtests are told with those of their parents: after a
+		# crash most have none. Of those, it is the last that did not end.
+		if (result[name] == "" && name != last) continue
 		leaf = 1
 		for (j = 1; j <= tests; j++)
 			if (index(test[j], name "/") == 1 && result[test[j]] != "PASS" && result[test[j]] != "SKIP") leaf = 0
@@ -36,17 +35,17 @@ function flush(package, failed,   i, j, name, leaf) {
 		if (leaf) names[++failures] = label
 		note("")
 		note("--- " label)
-		shorten(name, lines[name])
+		shorten(name, lines[name], most / 3)
 	}
 	if (failed && lines["crash "] > 0) {
 		note("")
 		note("--- crash" (package == "" ? "" : " of " package) (last == "" ? "" : " in " last))
-		shorten("crash ", lines["crash "])
+		shorten("crash ", lines["crash "], most - 10) # who crashed is told first
 	}
 	if (failed && lines["loose "] > 0) {
 		note("")
 		note("--- beside the tests" (package == "" ? "" : " of " package))
-		shorten("loose ", lines["loose "])
+		shorten("loose ", lines["loose "], most / 3)
 	}
 	for (i = 1; i <= tests; i++) {
 		delete result[test[i]]
