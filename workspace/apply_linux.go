@@ -228,6 +228,13 @@ func (a *applier) mode(dir int, name string, c *Change, mode uint32) error {
 	if !c.base.same(at.identity) {
 		return errConflict("it was changed on the host")
 	}
+	var st unix.Stat_t
+	if err := unix.Fstat(at.fd, &st); err != nil {
+		return err
+	}
+	if c.Type == File && st.Nlink > 1 {
+		return errRefused("the file has other names (hard links), which would change as well")
+	}
 	return chmodPath(at.fd, mode&(permissions|special))
 }
 

@@ -1,11 +1,14 @@
 package workspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -17,8 +20,12 @@ import (
 // neither are times, owners, extended attributes and the mode of the workspace's
 // own directory. The error is a *LimitError where there are too many.
 func (w *Workspace) Diff(ctx context.Context) ([]Change, error) {
-	d := &differ{Workspace: w, ctx: ctx, buf: make([]byte, 2*blockSize)}
 	base, upper := int(w.Base.Fd()), int(w.Upper.Fd())
+	at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", base))
+	if err != nil {
+		return nil, fmt.Errorf("find out where the workspace is: %w", err)
+	}
+	d := &differ{Workspace: w, ctx: ctx, at: strings.Trim(at, "/"), buf: make([]byte, 2*blockSize)}
 	top, _, err := find(upper, ".")
 	if err != nil {
 		return nil, fmt.Errorf("list the changes: %w", err)
@@ -37,6 +44,7 @@ func (w *Workspace) Diff(ctx context.Context) ([]Change, error) {
 type differ struct {
 	*Workspace
 	ctx   context.Context //nolint:containedctx // of the one Diff
+	at    string          // where the base is on the host, without the first slash
 	out   []Change
 	bytes int64 // of content so far
 	buf   []byte
@@ -336,6 +344,9 @@ func (d *differ) protection(c *Change, p place) string {
 	if why := protected(c.Path, p.gitDir); why != "" {
 		return why
 	}
+	if why := protected(d.at+"/"+c.Path, ""); why != "" {
+		return why // the workspace itself is in .git, or .config
+	}
 	if fold(path.Base(c.Path)) == ".git" && (c.Type != Dir || c.base.exists() && c.base.typ() != Dir) {
 		return "git takes it for the way to a repository"
 	}
@@ -343,7 +354,7 @@ func (d *differ) protection(c *Change, p place) string {
 		return ""
 	}
 	target := targetPath(c.Path, c.Target)
-	why := protected(target, "")
+	why := cmp.Or(protected(target, ""), protected(d.at+"/"+target, ""))
 	if why == "" && inDotGit(target) {
 		why = whyGit
 	}

@@ -13,21 +13,27 @@ import (
 // taken off: file systems exist that do not tell these apart (CVE-2014-9390).
 var protectedNames = []struct{ why, names string }{
 	{"shells run it when they start", `
+		.config/powershell .config/nushell
 		.bashrc .bash_profile .bash_login .bash_logout .bash_aliases .profile .login .logout .inputrc
 		.zshrc .zshenv .zprofile .zlogin .zlogout .cshrc .tcshrc .kshrc .mkshrc .config/fish .oh-my-zsh`},
 	{"a session runs it when it starts", `
 		.xinitrc .xsession .xsessionrc .xprofile .pam_environment
 		.config/systemd .config/autostart .config/environment.d .local/bin .local/share/applications`},
-	{"a shell hook runs it in its directory", `.envrc .direnv .autoenv`},
-	{"it holds keys, or says whom to trust", `.ssh .gnupg .netrc _netrc`},
+	{"a shell hook runs it in its directory", `.envrc .direnv .direnvrc .config/direnv .autoenv mise.toml .mise.toml .mise .config/mise`},
+	{"it holds keys, or says whom to trust", `.ssh .gnupg .netrc _netrc .docker/config.json .kube .aws`},
 	{"it says where packages come from, or runs programs", `
-		.npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pypirc .pip .config/pip .gemrc .cargo/config .cargo/config.toml .cargo/env`},
-	{"git runs programs that it names", `.gitconfig .config/git .husky .githooks`},
+		.npmrc .yarnrc .yarnrc.yml .pnpmfile.cjs .pypirc .pip .config/pip .gemrc .cargo/config .cargo/config.toml .cargo/env
+		.config/pnpm .yarn/releases .yarn/plugins .condarc .bundle/config .gradle/init.gradle .gradle/init.gradle.kts .gradle/init.d
+		.mvn .m2/settings.xml`},
+	{"git runs programs that it names", `.gitconfig .config/git .husky .githooks .pre-commit-config.yaml`},
+	{"mercurial runs programs that it names", `.hg/hgrc .hgrc`},
+	{"a program runs or obeys it when it starts", `.tmux.conf .config/tmux .screenrc .gdbinit .lldbinit .ipython .config/matplotlib`},
 	{"an editor runs or obeys it", `
-		.vscode .idea .vim .vimrc .gvimrc .exrc .nvimrc .nvim.lua .nvim .config/nvim .config/code
+		.vscode .idea .vim .vimrc .vimrc.local .lvimrc .exrc.lua .gvimrc .exrc .nvimrc .nvim.lua .nvim .config/nvim .config/code
 		.emacs .emacs.d .dir-locals.el .dir-locals-2.el .zed .fleet .helix .kakrc .devcontainer .devcontainer.json`},
 	{"an agent runs or obeys it", `
-		.mcp.json .cursor .cursorrules .claude .claude.json .codex .gemini .continue .windsurf .windsurfrules .roo .cline .clinerules`},
+		.mcp.json .cursor .cursorrules .claude .claude.json .codex .gemini .continue .windsurf .windsurfrules .roo .cline .clinerules
+		opencode.json opencode.jsonc .opencode.json .opencode .kiro .crush .crush.json`},
 }
 
 // longestName is how many names the longest entry has.
@@ -53,9 +59,10 @@ var protectedAffixes = []struct{ why, prefix, suffix string }{
 // gitData is what of a git directory holds no program and names none: objects,
 // names of commits, the state of an operation. Whatever else is in there (hooks,
 // config, worktrees, modules, info, and what git does not have yet) is
-// protected.
+// protected. So is the index, although it is data: git checks the paths in it when
+// it adds them, and not when it writes the files ("git restore .").
 var gitData = []string{
-	"objects", "refs", "logs", "head", "index", "packed-refs", "orig_head", "fetch_head", "shallow", "gc.log",
+	"objects", "refs", "logs", "head", "packed-refs", "orig_head", "fetch_head", "shallow", "gc.log",
 	"commit_editmsg", "tag_editmsg", "squash_msg", "cherry_pick_head", "revert_head", "bisect_log", "bisect_names",
 	"bisect_start", "bisect_expected_rev", "bisect_ancestors_ok", "bisect_terms", "auto_merge", "description",
 	"merge_head", "merge_msg", "merge_mode", "merge_rr", "merge_autostash",
@@ -66,6 +73,7 @@ var gitInfo = []string{"objects/info/alternates", "objects/info/http-alternates"
 
 const (
 	whyGit    = "git runs or obeys what is in there"
+	whyIndex  = "git writes files where it says, also outside of the workspace"
 	whyGitDir = "git takes it for a repository, and runs or obeys what is in there"
 )
 
@@ -114,6 +122,9 @@ func inGitDir(rest []string) string {
 		return ""
 	}
 	name := strings.TrimSuffix(rest[0], ".lock")
+	if name == "index" {
+		return whyIndex
+	}
 	if slices.Contains(gitData, name) && !slices.Contains(gitInfo, strings.Join(rest, "/")) {
 		return ""
 	}

@@ -650,3 +650,54 @@ func TestOwner(t *testing.T) {
 		}
 	}
 }
+
+// The names in front of the workspace count as those in it do.
+func TestWorkspaceInAProtectedPlace(t *testing.T) {
+	for _, test := range []struct {
+		at, path  string
+		protected bool
+	}{
+		{".git/hooks", "post-commit", true},
+		{".git/objects", "00/11", false},
+		{".config", "git/config", true},
+		{".config", "other/config", false},
+		{".vscode", "a/b", true},
+		{"git", "hooks/post-commit", false},
+	} {
+		t.Run(test.at+" "+test.path, func(t *testing.T) {
+			tr := newTree(t)
+			moved := filepath.Join(filepath.Dir(tr.base), test.at)
+			tr.must(os.MkdirAll(filepath.Dir(moved), 0o755))
+			tr.must(os.Rename(tr.base, moved))
+			tr.base = moved
+			tr.open()
+			tr.inside(test.path, "x")
+			for _, c := range tr.diff() {
+				if c.Path == test.path && (c.Protected != "") != test.protected {
+					t.Errorf("protected: %q", c.Protected)
+				}
+			}
+		})
+	}
+}
+
+// The mode of a file that has other names, which may be anywhere, stays.
+func TestModeOfAFileWithOtherNames(t *testing.T) {
+	tr := newTree(t)
+	tr.host("a", "x")
+	outside := filepath.Join(filepath.Dir(tr.base), "outside")
+	tr.must(os.Link(filepath.Join(tr.base, "a"), outside))
+	tr.write(filepath.Join(tr.upper, "a"), "x", 0o644)
+	tr.must(os.Chmod(filepath.Join(tr.upper, "a"), 0o666))
+	tr.open()
+	changes := tr.diff()
+	if len(changes) != 1 || changes[0].Kind != Mode {
+		t.Fatalf("%+v", changes)
+	}
+	out := tr.space.Apply(t.Context(), changes, nil)
+	info, err := os.Stat(outside)
+	tr.must(err)
+	if out[0].State != Refused || info.Mode().Perm() != 0o644 {
+		t.Errorf("%s (%s); the other name has mode %v", out[0].State, out[0].Reason, info.Mode())
+	}
+}

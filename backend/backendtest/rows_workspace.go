@@ -74,6 +74,19 @@ var protectedRows = []Row{
 		},
 	},
 	{
+		Number: 17, Name: "leave an index that leads git to a hook",
+		Why:    "git checks the paths of an index when it adds them, and not when it writes the files",
+		Layers: noLayers, Policy: writable, Loosen: names(".git/index"),
+		Attempt: func(e *Env) (bool, string) {
+			e.repository()
+			e.shell(`h=$(echo x | git hash-object -w --stdin); git update-index --add --cacheinfo 100755,$h,-git/hooks/post-checkout
+				python3 -c 'import hashlib; d = open(".git/index", "rb").read()[:-20].replace(b"-git/hooks", b".git/hooks"); open(".git/index", "wb").write(d + hashlib.sha1(d).digest())' `)
+			e.settle()
+			e.onTheHost("git", "checkout-index", "-a", "-f")
+			return e.leftOn(".git/hooks/post-checkout")
+		},
+	},
+	{
 		Number: 17, Name: "leave a repository that has another name",
 		Why:    "git takes any directory with these names for a repository, and runs what its settings say",
 		Layers: noLayers, Policy: writable, Loosen: names("docs"),

@@ -31,9 +31,9 @@ import (
 // list of raw system calls, on memory that was made ready before. Nothing of them
 // waits for another thread of this program: the runtime may have stopped those.
 
-// cloneOnStack makes the system call clone or clone3 for a child that runs
-// runGuestChild.
-func cloneOnStack(trap, a1, a2, a3 uintptr, s *cloneSpec) (errno uintptr)
+// cloneOnStack makes the system call clone or clone3 for a child with a stack of
+// its own, that runs run.
+func cloneOnStack(trap, a1, a2, a3 uintptr, run func(unsafe.Pointer), with unsafe.Pointer) (errno uintptr)
 
 // cloneStep numbers what the child does, so that a failure says where it was.
 type cloneStep uint32
@@ -90,6 +90,7 @@ type cloneSpec struct {
 	trap, a1, a2, a3 uintptr // the clone
 	args             cloneArgs
 	stack            []byte
+	run              func(unsafe.Pointer)
 
 	pid    int32     // on the host; the kernel writes it before the child runs
 	path   [32]byte  // "/proc/PID/…"
@@ -226,7 +227,7 @@ func keepDumpable() (restore func()) {
 
 // spec puts everything where a child can use it.
 func (g *guestClone) spec() (s *cloneSpec, err error) {
-	s = &cloneSpec{program: int(g.program.Fd()), stack: make([]byte, guestStack)}
+	s = &cloneSpec{program: int(g.program.Fd()), stack: make([]byte, guestStack), run: runGuestChild}
 	s.clone(g)
 	user := g.user
 	if m := g.ids; m != nil {
@@ -295,7 +296,7 @@ func runMapper(with unsafe.Pointer) {
 	var fd uintptr
 	var err syscall.Errno
 	at := stepClone
-	if err = syscall.Errno(cloneOnStack(s.trap, s.a1, s.a2, s.a3, s)); err != 0 {
+	if err = syscall.Errno(cloneOnStack(s.trap, s.a1, s.a2, s.a3, s.run, with)); err != 0 {
 		goto failed
 	}
 	at = stepMapIDs
@@ -350,8 +351,8 @@ func (s *cloneSpec) putPath(name []byte) {
 //
 //go:norace
 //go:nosplit
-//nolint:unused // cloneOnStack calls it
-func runGuestChild(s *cloneSpec) {
+func runGuestChild(with unsafe.Pointer) {
+	s := (*cloneSpec)(with)
 	var at cloneStep
 	var n uintptr
 	var err syscall.Errno
