@@ -34,7 +34,7 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 	// find the same on each; the guest itself does nothing that they refuse.
 	if len(s.Bare.Filter) > 0 {
 		for _, filter := range [][]byte{s.Bare.Filter, guard(os.Getpid(), <-g.launcherTID)} {
-			if err := syncFilter(filter); err != nil {
+			if _, err := installFilter(filter, allThreads); err != nil {
 				return fail("seccomp", "install what stands in for namespaces", err)
 			}
 		}
@@ -51,10 +51,8 @@ func (g *guest) bootBare(s *Setup, probe [2]int, tasks []int) error {
 // which the runtime preempts goroutines and has a call made by each thread; its
 // handlers look first whether it was the runtime.
 func guard(guest, launcher int) []byte {
-	// linux/bpf_common.h, and struct seccomp_data and the answers of seccomp(2).
-	const load, equal, ret, allow, eperm = 0x20, 0x15, 0x06, 0x7fff0000, 0x00050000 | uint32(unix.EPERM)
-	const number, arg0, arg2 = 0, 16, 32
-	const sigPerThread = 33 // signalPerThreadSyscall of Go's runtime
+	const number, arg0, arg2 = 0, 16, 32 // where they are in struct seccomp_data (seccomp(2))
+	const sigPerThread = 33              // signalPerThreadSyscall of Go's runtime
 	pids := []uint32{uint32(guest), uint32(launcher), uint32(-guest)}
 	calls := []uint32{
 		unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO, unix.SYS_PIDFD_OPEN, unix.SYS_TGKILL,
@@ -63,36 +61,21 @@ func guard(guest, launcher int) []byte {
 	add := func(code uint16, k uint32, jt, jf int) {
 		prog = append(prog, unix.SockFilter{Code: code, K: k, Jt: uint8(jt), Jf: uint8(jf)})
 	}
-	add(load, number, 0, 0)
+	add(bpfLoad, number, 0, 0)
 	for i, call := range calls[:len(calls)-1] {
-		add(equal, call, len(calls)-1-i+3, 0) // to the look at the pid
+		add(bpfJEq, call, len(calls)-1-i+3, 0) // to the look at the pid
 	}
-	add(equal, unix.SYS_TGKILL, 0, len(pids)+4) // else to allow
-	add(load, arg2, 0, 0)
-	add(equal, uint32(unix.SIGURG), len(pids)+2, 0) // to allow
-	add(equal, sigPerThread, len(pids)+1, 0)
-	add(load, arg0, 0, 0)
+	add(bpfJEq, unix.SYS_TGKILL, 0, len(pids)+4) // else to allow
+	add(bpfLoad, arg2, 0, 0)
+	add(bpfJEq, uint32(unix.SIGURG), len(pids)+2, 0) // to allow
+	add(bpfJEq, sigPerThread, len(pids)+1, 0)
+	add(bpfLoad, arg0, 0, 0)
 	for i, pid := range pids {
-		add(equal, pid, len(pids)-i, 0) // to refuse
+		add(bpfJEq, pid, len(pids)-i, 0) // to refuse
 	}
-	add(ret, allow, 0, 0)
-	add(ret, eperm, 0, 0)
+	add(bpfRet, retAllow, 0, 0)
+	add(bpfRet, retErrno|uint32(unix.EPERM), 0, 0)
 	return unsafe.Slice((*byte)(unsafe.Pointer(&prog[0])), len(prog)*int(unsafe.Sizeof(prog[0])))
-}
-
-// syncFilter puts a filter on all threads, that tells nobody what it refuses.
-func syncFilter(filter []byte) error {
-	prog, err := filterProgram(filter)
-	if err != nil {
-		return err
-	}
-	_, _, e := syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_TSYNC|unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH, uintptr(unsafe.Pointer(prog)))
-	runtime.KeepAlive(filter)
-	if e != 0 {
-		return e
-	}
-	return nil
 }
 
 // scopedSignals is the Landlock that keeps signals in a domain (ABI 6).
@@ -182,16 +165,15 @@ func KillBelow(root int, patience time.Duration) error {
 }
 
 // KillUser kills all processes of a user who is a sandbox's own, at once: a
-// thread that becomes that user may signal no others.
+// thread that becomes that user may signal no others. With the change of the uid
+// the kernel takes PR_SET_DUMPABLE from this program; the caller puts it back.
 func KillUser(uid int, patience time.Duration) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends
 		done <- killAs(uid, patience)
 	}()
-	err := <-done
-	// The kernel takes it away with the change of the uid (prctl(2)).
-	return errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0))
+	return <-done
 }
 
 // killAs is done when there is no process of that user left.

@@ -20,7 +20,8 @@ const (
 	retKillProcess = 0x8000_0000
 	retLog         = 0x7ffc_0000
 	retAllow       = 0x7fff_0000
-	retENOSYS      = 0x0005_0000 | 38
+	retErrno       = 0x0005_0000
+	retENOSYS      = retErrno | 38
 )
 
 // sockFilterSize is sizeof(struct sock_filter).

@@ -128,30 +128,41 @@ func (b *builder) openSource(op *Op) (int, error) {
 	return CloneTree(op)
 }
 
-// CloneTree opens the source of op, without following any symbolic link, as a
-// private copy of its mounts that is read-only (unless the op says otherwise),
-// nosuid and nodev (unless it is a device). What is there must have Dev and Ino:
-// the path was resolved earlier, and a directory may have been swapped for a link
-// since then (CVE-2021-30465).
-//
-// For an OpWorkspace it is that mount alone. An overlay does not show what is
-// mounted below its lower directory, and the kernel refuses one that has mounts
-// which came from another user namespace (clone_private_mount).
-func CloneTree(op *Op) (int, error) {
-	fd, err := unix.Openat2(unix.AT_FDCWD, op.Source, &unix.OpenHow{
+// OpenSource opens (O_PATH) what a caller named, without following any symbolic
+// link. What is there must have this dev and ino: the path was resolved earlier,
+// and a directory may have been swapped for a link since then (CVE-2021-30465).
+func OpenSource(path string, dev, ino uint64) (fd int, err error) {
+	fd, err = unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	err = unix.Fstat(fd, &st)
+	if err == nil && (st.Dev != dev || st.Ino != ino) {
+		err = fmt.Errorf("it is not what it was a moment ago: %w", unix.ESTALE)
+	}
+	if err != nil {
+		unix.Close(fd)
 		return -1, err
 	}
-	if st.Dev != op.Dev || st.Ino != op.Ino {
-		return -1, fmt.Errorf("it is not what it was a moment ago: %w", unix.ESTALE)
+	return fd, nil
+}
+
+// CloneTree opens the source of op, which OpenSource finds, as a private copy of
+// its mounts that is read-only (unless the op says otherwise), nosuid and nodev
+// (unless it is a device).
+//
+// For an OpWorkspace it is that mount alone. An overlay does not show what is
+// mounted below its lower directory, and the kernel refuses one that has mounts
+// which came from another user namespace (clone_private_mount).
+func CloneTree(op *Op) (int, error) {
+	fd, err := OpenSource(op.Source, op.Dev, op.Ino)
+	if err != nil {
+		return -1, err
 	}
+	defer unix.Close(fd)
 	return cloneTree(fd, "", op)
 }
 

@@ -151,7 +151,7 @@ func (g *guest) confineAll(c *Confine) error {
 	listener := -1
 	var err error
 	if len(c.Filter) > 0 {
-		flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH)
+		flags := uintptr(allThreads)
 		if len(c.CommandFilter) == 0 {
 			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		}
@@ -181,14 +181,14 @@ func (g *guest) confineAll(c *Confine) error {
 // confineCommands puts a filter on the launcher alone. It comes last: what it
 // refuses may be something that the guest still had to do.
 func (g *guest) confineCommands(filter []byte) (listener int, err error) {
-	done := make(chan struct{})
-	g.launches <- func() {
-		defer close(done)
+	g.onLauncher(func() {
 		listener, err = installFilter(filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	}
-	<-done
+	})
 	return listener, err
 }
+
+// allThreads puts a filter on each thread, or fails for all.
+const allThreads = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
 
 // installFilter puts a filter on the calling thread, or on all, as flags say. It
 // returns the listener on which the kernel tells what the filter does not decide

@@ -167,7 +167,7 @@ func (g *guest) forkKnown(c *childSpec, id uint32) error {
 }
 
 // onLauncher does something on the launcher's thread. Whoever holds g.mu finds it
-// idle, as all that it does is done under g.mu.
+// idle, as all that it does once there are commands is done under g.mu.
 func (g *guest) onLauncher(do func()) {
 	done := make(chan struct{})
 	g.launches <- func() { do(); close(done) }
@@ -260,18 +260,15 @@ func (g *guest) probe(fds [2]int, forks bool) error {
 	}
 	g.prepare(spec)
 	runtime.GOMAXPROCS(2) // the launcher keeps one to itself until the probe has ended
-	done := make(chan error)
-	g.launches <- func() {
+	g.onLauncher(func() {
 		pid, errno := forkChild(spec)
 		if errno != 0 {
-			done <- errno
+			err = errno
 			return
 		}
 		// It has ended, and is to be gone: kill(-1) finds the dead as well.
-		_, err := unix.Wait4(pid, nil, unix.WALL, nil)
-		done <- err
-	}
-	err = <-done
+		_, err = unix.Wait4(pid, nil, unix.WALL, nil)
+	})
 	runtime.GOMAXPROCS(1)
 	closeAll(fds[:])
 	if err != nil {

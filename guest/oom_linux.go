@@ -1,9 +1,8 @@
 package guest
 
 import (
+	"bytes"
 	"fmt"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,15 +21,16 @@ var first = []byte("1000")
 
 func openOOMScore() (o oomScore, err error) {
 	const name = "/proc/self/oom_score_adj"
-	o.fd = -1
-	usual, err := os.ReadFile(name)
-	if err != nil {
-		return o, fmt.Errorf("oom score: %w", err)
-	}
-	o.usual = []byte(strings.TrimSpace(string(usual)))
-	if o.fd, err = unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0); err != nil {
+	if o.fd, err = unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
 		return o, fmt.Errorf("oom score: open %s: %w", name, err)
 	}
+	usual := make([]byte, len("-1000\n"))
+	n, err := unix.Read(o.fd, usual)
+	if err != nil {
+		o.close()
+		return o, fmt.Errorf("oom score: read %s: %w", name, err)
+	}
+	o.usual = bytes.TrimSpace(usual[:n])
 	return o, nil
 }
 

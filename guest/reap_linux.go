@@ -70,11 +70,11 @@ func (g *guest) resize(f *Resize) {
 // told to the host when nothing of it is left; where that cannot be brought
 // about, it never is, and the host destroys the sandbox, which nothing outruns.
 //
-// Where it is the only command of a PID namespace, everything but the guest is killed, which one
-// call does without a race. Else it is what was started after it and neither
-// descends from another command nor is in its session. A process that forks on
-// and on is gone before it can be killed: where a few rounds have not done it,
-// everything is stopped for as long as one round takes.
+// Where it is the only command of a PID namespace, everything but the guest is
+// killed, which one call does without a race. Else it is what was started after
+// it and neither descends from another command nor is in its session. A process
+// that forks on and on is gone before it can be killed: where a few rounds have
+// not done it, everything is stopped for as long as one round takes.
 func (g *guest) killTree(id uint32) {
 	const rounds, still, pause = 100, 5, 5 * time.Millisecond
 	if os.Getpid() != 1 && g.bare == nil {

@@ -322,7 +322,6 @@ func asUser(as ids, do func() error) error {
 	}
 	defer func() {
 		_ = errors.Join(unix.Setfsuid(os.Geteuid()), unix.Setfsgid(os.Getegid()))
-		_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) // which goes with a change of the uid
 	}()
 	return do()
 }

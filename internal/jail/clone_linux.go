@@ -98,7 +98,7 @@ type cloneSpec struct {
 	gate   [2]int    // a pipe; a byte opens it, its end says to give up
 	report [2]int    // a pipe; eight bytes say what failed, its end that nothing did
 	byte   [1]byte   // what comes through the gate
-	failed [2]uint32 // step, errno: of the mapper, or of the guest on its way to report
+	failed [2]uint32 // step, errno: of the mapper
 
 	setIDs, groups bool
 	uid, gid       uintptr
@@ -157,9 +157,9 @@ func (g *guestClone) clone() (pid int, err error) {
 	if err := reapChild(mapper); err != nil {
 		return 0, err
 	}
-	failed := s.failed
+	var failed [2]uint32
 	if s.pid != 0 {
-		if n := readReport(s.report[0], &failed); n == 0 && failed[0] == 0 {
+		if n := readReport(s.report[0], &failed); n == 0 && s.failed[0] == 0 {
 			runtime.KeepAlive(g)
 			runtime.KeepAlive(s)
 			return int(s.pid), nil
@@ -169,7 +169,7 @@ func (g *guestClone) clone() (pid int, err error) {
 		}
 	}
 	if s.failed[0] != 0 {
-		failed = s.failed // of the mapper: what the guest says is only its consequence
+		failed = s.failed // what the guest says is only the consequence
 	}
 	return 0, fmt.Errorf("%s: %w", cloneStepNames[cloneStep(failed[0])], syscall.Errno(failed[1]))
 }
@@ -199,12 +199,12 @@ func reapChild(pid int) error {
 	}
 }
 
-// dumpable keeps this program as it is (PR_SET_DUMPABLE, prctl(2)): where the
-// guest takes ids that are not the caller's, the kernel takes the attribute from
-// the memory that it is in, which is ours.
+// dumpable keeps this program as it is (PR_SET_DUMPABLE, prctl(2)): where a guest
+// that is being cloned, or a thread of ours, takes ids that are not the caller's,
+// the kernel takes the attribute from the memory that it is in.
 var dumpable struct {
 	mu     sync.Mutex // guards what follows
-	clones int        // that go on
+	takers int        // that are at it
 	was    int
 }
 
@@ -212,14 +212,14 @@ func keepDumpable() (restore func()) {
 	d := &dumpable
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.clones == 0 {
+	if d.takers == 0 {
 		d.was, _ = unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0) // it cannot fail
 	}
-	d.clones++
+	d.takers++
 	return func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
-		if d.clones--; d.clones == 0 && d.was == 1 {
+		if d.takers--; d.takers == 0 && d.was == 1 {
 			_ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) // it cannot fail
 		}
 	}

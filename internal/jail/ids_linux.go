@@ -26,7 +26,8 @@ const (
 )
 
 // hostIDs chooses them. Two sandboxes have the same with a chance of one in a
-// million, and then nothing but each other's share of RLIMIT_NPROC.
+// million, and then each other's share of RLIMIT_NPROC; and the end of one that
+// is bare, which kills what runs as this uid, is the end of the other.
 func hostIDs(id string, uid, gid int) ids {
 	if os.Geteuid() == 0 {
 		n, err := strconv.ParseUint(id, 16, 64)

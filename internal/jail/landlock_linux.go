@@ -95,6 +95,9 @@ func landlockRules(c *Config) []guest.LandlockRule {
 // them, or because rules only ever add (landlock(7)), and another rule grants
 // them for a directory above, or for the same files.
 func RightsGaps(c *Config) (gaps []string) {
+	if !slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool { return leftOut(m) != 0 }) {
+		return nil // as a rule, and there is nothing to work out then
+	}
 	abi := c.landlockABI()
 	rules := landlockRules(c)
 	for i, m := range c.Mounts {

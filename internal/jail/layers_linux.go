@@ -76,20 +76,11 @@ func (j *Jail) openBases(sources []source) error {
 		if s.mount.Access != policy.AccessWrite {
 			continue
 		}
-		fd, err := unix.Openat2(unix.AT_FDCWD, s.path, &unix.OpenHow{
-			Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-		})
+		fd, err := guest.OpenSource(s.path, s.dev, s.ino)
 		if err != nil {
 			return fmt.Errorf("mount %s: %w", s.path, err)
 		}
 		j.layers = append(j.layers, backend.Layer{Mount: s.mount, Base: os.NewFile(uintptr(fd), s.path)})
-		var st unix.Stat_t
-		if err := unix.Fstat(fd, &st); err != nil {
-			return fmt.Errorf("mount %s: %w", s.path, err)
-		}
-		if st.Dev != s.dev || st.Ino != s.ino {
-			return fmt.Errorf("mount %s: it is not what it was a moment ago: %w", s.path, unix.ESTALE)
-		}
 	}
 	return nil
 }

@@ -43,10 +43,6 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		}
 	}
 	setup := j.setupFrame(ops)
-	if j.cfg.Bare != nil {
-		setup = j.bareSetup()
-	}
-
 	if j.group != nil {
 		tasks, err := j.group.Tasks()
 		if err != nil {
@@ -84,6 +80,9 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 
 // setupFrame is what the guest is told.
 func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
+	if j.cfg.Bare != nil {
+		return j.bareSetup()
+	}
 	return &guest.Setup{
 		Hostname: hostname,
 		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
@@ -165,10 +164,7 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	limits := []guest.Rlimit{
 		{Resource: unix.RLIMIT_NOFILE, Value: files},
 	}
-	if !j.cfg.with(policy.Limits) {
-		return limits
-	}
-	if j.cfg.Bare != nil {
+	if !j.cfg.with(policy.Limits) || j.cfg.Bare != nil { // see bareLimits
 		return limits
 	}
 	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
