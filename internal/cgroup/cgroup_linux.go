@@ -63,6 +63,9 @@ func New(id string, limits Limits) (g *Group, err error) {
 		}
 	}
 	for c, parent := range at.parents {
+		if c == disk && parent != at.unified && !limits.disks() {
+			continue // a directory to make, to join and to remove, for nothing
+		}
 		g.dirs[c] = filepath.Join(parent, top, id)
 		if g.dirs[c] == g.unified {
 			continue

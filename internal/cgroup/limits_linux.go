@@ -41,6 +41,9 @@ var ErrNoSwap = fmt.Errorf("this kernel does not count what a cgroup swaps out: 
 // ErrNoIO says that there is no controller of disks.
 var ErrNoIO = fmt.Errorf("no cgroup hierarchy has an io or blkio controller: %w", errors.ErrUnsupported)
 
+// disks reports whether there is a disk to bound.
+func (l *Limits) disks() bool { return (l.Read > 0 || l.Write > 0) && len(l.Disks) > 0 }
+
 func (g *Group) limit(l Limits) error {
 	if l.Memory >= 0 {
 		if err := g.limitMemory(l.Memory, l.Swap); err != nil {
@@ -105,7 +108,7 @@ func (g *Group) limitCPU(quota int64) error {
 }
 
 func (g *Group) limitDisks(l Limits) error {
-	if l.Read <= 0 && l.Write <= 0 || len(l.Disks) == 0 {
+	if !l.disks() {
 		return nil
 	}
 	if g.dirs[disk] == "" {
