@@ -32,15 +32,19 @@ func (j *job) byFlag(err error) error {
 // flagOf is the flag that has set a field, or "".
 func (j *job) flagOf(field string) string {
 	set := map[string]struct{ flag, value string }{
-		"resources.memory":  {"--memory", j.memory},
-		"resources.cpus":    {"--cpus", j.cpus},
-		"resources.pids":    {"--pids", j.pids},
-		"resources.timeout": {"--timeout", j.timeout},
-		"resources.output":  {"--output-limit", j.outputLimit},
-		"filesystem.root":   {"--rootfs", j.rootfs},
-		"process.user":      {"--user", j.user},
-		"process.workdir":   {"--workdir", j.workdir},
-		"require.min_score": {"--min-score", j.minScore},
+		"resources.memory":    {"--memory", j.memory},
+		"resources.swap":      {"--swap", j.swap},
+		"resources.io_read":   {"--io-read", j.ioRead},
+		"resources.io_write":  {"--io-write", j.ioWrite},
+		"filesystem.tmp_size": {"--tmp-size", j.tmpSize},
+		"resources.cpus":      {"--cpus", j.cpus},
+		"resources.pids":      {"--pids", j.pids},
+		"resources.timeout":   {"--timeout", j.timeout},
+		"resources.output":    {"--output-limit", j.outputLimit},
+		"filesystem.root":     {"--rootfs", j.rootfs},
+		"process.user":        {"--user", j.user},
+		"process.workdir":     {"--workdir", j.workdir},
+		"require.min_score":   {"--min-score", j.minScore},
 	}
 	if by, ok := set[field]; ok && by.value != "" {
 		return by.flag
