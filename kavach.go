@@ -54,6 +54,10 @@ type Runtime struct {
 
 	// Credentials gives each command what it may use. Nil: nothing.
 	Credentials Credentials
+
+	// Images finds what filesystem.image of a policy names. Nil: a policy that
+	// names an image is refused.
+	Images Images
 }
 
 // Config is what Create is asked for.

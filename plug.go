@@ -104,6 +104,14 @@ func (e *WithheldError) Error() string {
 	return fmt.Sprintf("%s of sandbox %s was withheld: %s", e.Stream.Name, e.Stream.Sandbox, e.Reason)
 }
 
+// Images finds the files of container images. *image.Store of package image is
+// one.
+type Images interface {
+	// Open makes sure that the image that ref names is on this machine, checked
+	// and unpacked, and keeps it there until its Release is called.
+	Open(ctx context.Context, ref string) (*backend.Image, error)
+}
+
 // Credentials lends a command what it may use.
 type Credentials interface {
 	// Attach adds to cmd what the command needs to use its credentials. The

@@ -111,8 +111,12 @@ type Spec struct {
 	// machine. Names of cgroups and records are made from it.
 	ID string
 
-	// Policy has been validated.
+	// Policy has been validated. Where Image is not nil, its process.user,
+	// process.env and process.workdir are the image's where the caller set none.
 	Policy policy.Policy
+
+	// Image is what Policy.Filesystem.Image names, opened. Nil: it names none.
+	Image *Image
 }
 
 // Cmd is a command to start. There is no command string anywhere: a shell runs

@@ -60,6 +60,12 @@ type Filesystem struct {
 	// absolute path: that directory, as "/".
 	Root string `json:"root,omitempty"`
 
+	// Image is a reference to a container image whose files are the root
+	// directory, in the place of Root, which must be empty then: NAME[:TAG][@DIGEST]
+	// of a registry, "oci-layout:DIR[:TAG]", "docker-archive:FILE[:NAME]" or
+	// "rootfs:DIR". Empty: none.
+	Image string `json:"image,omitempty"`
+
 	// Mounts are host paths that are visible.
 	Mounts []Mount `json:"mounts,omitempty"`
 
