@@ -12,9 +12,7 @@
 package jail
 
 import (
-	"time"
-
-	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -50,17 +48,10 @@ type Config struct {
 	// kernel's. It is for tests, which show with it what an older kernel does.
 	LandlockABI int
 
-	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly,
-	// Guard and Judges are what guest.Confine says. Empty: none.
-	Filter, CommandFilter []byte
-	LogOnly               bool
-	Guard                 []byte
-	Judges                [][]byte
+	// Filters are the seccomp filters. Nil: none.
+	Filters *seccomp.Filters
 
-	// FilterKills says that a filter may end the process that makes a call.
-	FilterKills bool
-
-	// NoSetID says that Filter lets no command make a file setuid or setgid.
+	// NoSetID says that Filters let no command make a file setuid or setgid.
 	// Without it, nothing that root mounts is writable (access direct).
 	NoSetID bool
 
@@ -91,12 +82,4 @@ func (c *Config) with(layer policy.Control) bool {
 		}
 	}
 	return true
-}
-
-// Exit says how a command ended.
-type Exit struct {
-	Status  uint32 // as wait4(2) tells it
-	CPU     time.Duration
-	MaxRSS  int64
-	Denials map[int64]guest.DeniedCall // by number
 }

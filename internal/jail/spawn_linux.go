@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -46,7 +47,7 @@ func (j *Jail) spawn() error {
 		return err
 	}
 	defer null.Close()
-	said, stderr, err := newTail()
+	said, stderr, err := agent.NewTail()
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,10 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/evidence"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -28,18 +31,14 @@ type Jail struct {
 	groupErr error         // why not
 	process  *child
 	conn     *guest.Conn
-	evidence Evidence
+	agent    *agent.Agent // nil until the guest is ready
+	evidence evidence.Evidence
 	layers   []backend.Layer
-	said     *tail       // what the guest wrote to its stderr
+	said     *agent.Tail // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time
 
 	close  sync.Mutex // held by the one Close that works; guards closed
 	closed bool
-
-	mu      sync.Mutex // guards what follows
-	next    uint32
-	running map[uint32]*Process
-	down    error // why nothing can be started any more
 }
 
 // Start builds a jail and proves it. Where it fails, it has left nothing behind.
@@ -47,8 +46,11 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	if !cfg.with(policy.NSUser) && !(cfg.with(policy.NSMount) && cfg.with(policy.NSUts)) {
 		return nil, errors.New("the guest would pivot and rename the host itself")
 	}
+	if cfg.Filters == nil {
+		cfg.Filters = &seccomp.Filters{}
+	}
 	sweepOnce()
-	j := &Jail{cfg: cfg, ids: hostIDs(cfg.ID, cfg.UID, cfg.GID), running: make(map[uint32]*Process)}
+	j := &Jail{cfg: cfg, ids: hostIDs(cfg.ID, cfg.UID, cfg.GID)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
@@ -81,7 +83,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	if err := j.setUp(ctx, ops, sources); err != nil {
 		return nil, err
 	}
-	go j.read()
+	j.agent = agent.New(agent.Config{Conn: j.conn, Kill: j.killGuest, Lost: j.guestDied})
 	return j, nil
 }
 
