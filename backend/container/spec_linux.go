@@ -1,0 +1,171 @@
+package container
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/seccomp"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// specOptions are what the configuration of a container depends on.
+type specOptions struct {
+	// uid and gid are who the guest and its commands are, as they see it, and ids
+	// the ids that there are inside, each the same in the keeper.
+	uid, gid int
+	ids      []specs.LinuxIDMapping
+
+	// network is the network namespace that is joined. Empty: a new one.
+	network string
+
+	// writable says that commands may write to the root directory.
+	writable bool
+
+	// shm is a directory of the keeper that is shown as /dev/shm. Empty: none.
+	shm string
+
+	// refused is refused to everything in the container.
+	refused []seccomp.Refusal
+
+	// without leaves layers out.
+	without []policy.Control
+}
+
+func (o *specOptions) with(layer policy.Control) bool { return !slices.Contains(o.without, layer) }
+
+const (
+	// specVersion is that of the OCI runtime specification. Nothing of a later one
+	// is used, and older runtimes look at it.
+	specVersion = "1.0.2"
+
+	// devSize is for the /dev of a container: a directory with some links in it.
+	devSize = "64k"
+
+	// maxTerminals is as many as in a jail.
+	maxTerminals = "256"
+)
+
+// newSpec is the configuration of a container (OCI runtime-spec, config.md).
+//
+// The root file system is whole when the runtime gets it, but for what has to be
+// mounted in the namespaces that the runtime makes: /proc, and /dev, whose nodes
+// it takes from the keeper. There are no cgroups in it: the container is in those
+// of the keeper.
+func newSpec(o specOptions) *specs.Spec {
+	s := &specs.Spec{
+		Version:  specVersion,
+		Hostname: "kavach",
+		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly)},
+		Process: &specs.Process{
+			User: specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
+			Args: guestArgs,
+			// Or the runtime looks for it in the image's /etc/passwd.
+			Env:             []string{"HOME=/"},
+			Cwd:             "/",
+			Capabilities:    &specs.LinuxCapabilities{},
+			NoNewPrivileges: o.with(policy.NoNewPrivs),
+			// See guest: 0 would still have a core handed to the host's core_pattern.
+			Rlimits: []specs.POSIXRlimit{{Type: "RLIMIT_CORE", Hard: 1, Soft: 1}},
+		},
+		Mounts: o.mounts(),
+		Linux: &specs.Linux{
+			Namespaces: o.namespaces(),
+			Seccomp:    seccompSpec(o.refused),
+		},
+	}
+	if o.with(policy.NSUser) {
+		s.Linux.UIDMappings, s.Linux.GIDMappings = o.ids, o.ids
+	}
+	if !o.with(policy.CapsNone) {
+		all := allCapabilities()
+		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all, Inheritable: all, Ambient: all}
+	}
+	if o.with(policy.ProcMasked) {
+		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = jail.ProcMasked(), jail.ProcReadonly()
+	}
+	if !o.with(policy.SeccompOn) {
+		s.Linux.Seccomp = nil
+	}
+	return s
+}
+
+func (o *specOptions) mounts() []specs.Mount {
+	terminals := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
+	if o.with(policy.Limits) {
+		terminals = append(terminals, "max="+maxTerminals)
+	}
+	mounts := []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "noexec", "mode=755", "size=" + devSize}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: terminals},
+	}
+	if o.shm != "" {
+		mounts = append(mounts, specs.Mount{
+			Destination: "/dev/shm", Type: "bind", Source: o.shm, Options: []string{"bind", "rw", "nosuid", "nodev"},
+		})
+	}
+	return mounts
+}
+
+// namespaces are those of the container, beside those that the keeper has: a
+// process that gets out of one is in the other.
+func (o *specOptions) namespaces() []specs.LinuxNamespace {
+	var list []specs.LinuxNamespace
+	for _, ns := range []struct {
+		layer policy.Control
+		kind  specs.LinuxNamespaceType
+		path  string
+	}{
+		{policy.NSUser, specs.UserNamespace, ""}, {policy.NSPid, specs.PIDNamespace, ""}, {policy.NSMount, specs.MountNamespace, ""},
+		{policy.NSNet, specs.NetworkNamespace, o.network}, {policy.NSIpc, specs.IPCNamespace, ""}, {policy.NSUts, specs.UTSNamespace, ""},
+		{policy.NSCgroup, specs.CgroupNamespace, ""},
+	} {
+		if o.with(ns.layer) {
+			list = append(list, specs.LinuxNamespace{Type: ns.kind, Path: ns.path})
+		}
+	}
+	return list
+}
+
+// seccompSpec is what the runtime itself installs: see seccomp.Filters.Outer.
+func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
+	if len(refused) == 0 {
+		return nil
+	}
+	s := &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: architectures[runtime.GOARCH]}
+	for _, r := range refused {
+		rule := specs.LinuxSyscall{Names: r.Calls, Action: specs.ActTrace}
+		if r.Arg != nil {
+			// Value is the mask, and what is left is compared to ValueTwo.
+			rule.Args = []specs.LinuxSeccompArg{{
+				Index: uint(r.Arg.Index), Value: r.Arg.Mask, ValueTwo: r.Arg.Value, Op: specs.OpMaskedEqual,
+			}}
+		}
+		s.Syscalls = append(s.Syscalls, rule)
+	}
+	return s
+}
+
+var architectures = map[string][]specs.Arch{"amd64": {specs.ArchX86_64}, "arm64": {specs.ArchAARCH64}}
+
+// oneID is a mapping of one id to one of the keeper's.
+func oneID(inside, keeper int) specs.LinuxIDMapping {
+	return specs.LinuxIDMapping{ContainerID: uint32(inside), HostID: uint32(keeper), Size: 1}
+}
+
+// allCapabilities are those that the container would have without that layer.
+func allCapabilities() []string {
+	return []string{
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
+		"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_MKNOD", "CAP_SETFCAP",
+	}
+}
+
+var guestArgs = []string{fmt.Sprintf("/proc/self/fd/%d", programFD), "kavach-guest"}
+
+// programFD is the descriptor of the guest program in a container.
+const programFD = 4
