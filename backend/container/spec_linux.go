@@ -1,12 +1,12 @@
 package container
 
 import (
-	"fmt"
 	"runtime"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
@@ -14,10 +14,12 @@ import (
 
 // specOptions are what the configuration of a container depends on.
 type specOptions struct {
-	// uid and gid are who the guest and its commands are, as they see it, and ids
-	// the ids that there are inside, each the same in the keeper.
+	// uid and gid are who the guest and its commands are, as they see it.
 	uid, gid int
-	ids      []specs.LinuxIDMapping
+
+	// ids is how many ids the keeper has, which all are the same inside. Zero: it
+	// has one, 0, which inside is uid, and gid.
+	ids int
 
 	// network is the network namespace that is joined. Empty: a new one.
 	network string
@@ -62,7 +64,7 @@ func newSpec(o specOptions) *specs.Spec {
 		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly)},
 		Process: &specs.Process{
 			User: specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
-			Args: guestArgs,
+			Args: o.guestArgs(),
 			// Or the runtime looks for it in the image's /etc/passwd.
 			Env:             []string{"HOME=/"},
 			Cwd:             "/",
@@ -78,7 +80,7 @@ func newSpec(o specOptions) *specs.Spec {
 		},
 	}
 	if o.with(policy.NSUser) {
-		s.Linux.UIDMappings, s.Linux.GIDMappings = o.ids, o.ids
+		s.Linux.UIDMappings, s.Linux.GIDMappings = mapping(o.uid, o.ids), mapping(o.gid, o.ids)
 	}
 	if !o.with(policy.CapsNone) {
 		all := allCapabilities()
@@ -152,9 +154,12 @@ func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
 
 var architectures = map[string][]specs.Arch{"amd64": {specs.ArchX86_64}, "arm64": {specs.ArchAARCH64}}
 
-// oneID is a mapping of one id to one of the keeper's.
-func oneID(inside, keeper int) specs.LinuxIDMapping {
-	return specs.LinuxIDMapping{ContainerID: uint32(inside), HostID: uint32(keeper), Size: 1}
+// mapping is that of the ids inside to those of the keeper.
+func mapping(id, all int) []specs.LinuxIDMapping {
+	if all > 0 {
+		return []specs.LinuxIDMapping{{Size: uint32(all)}}
+	}
+	return []specs.LinuxIDMapping{{ContainerID: uint32(id), Size: 1}}
 }
 
 // allCapabilities are those that the container would have without that layer.
@@ -165,7 +170,11 @@ func allCapabilities() []string {
 	}
 }
 
-var guestArgs = []string{fmt.Sprintf("/proc/self/fd/%d", programFD), "kavach-guest"}
-
-// programFD is the descriptor of the guest program in a container.
-const programFD = 4
+// guestArgs are what is executed in the container.
+func (o *specOptions) guestArgs() []string {
+	args := []string{guest.ProgramPath, guest.Name}
+	if !o.with(policy.FDsClean) {
+		args = append(args, guest.KeepFDs)
+	}
+	return args
+}

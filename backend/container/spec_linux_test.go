@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/internal/testbin"
 	"github.com/kavach-dev/kavach/policy"
@@ -125,7 +123,7 @@ func TestSpecRuns(t *testing.T) {
 					continue // it must have a 0, and there is one id
 				}
 				t.Run(fmt.Sprintf("%s/%s as %d", tt.why, name, uid), func(t *testing.T) {
-					o := specOptions{uid: uid, gid: uid, ids: []specs.LinuxIDMapping{oneID(uid, 0)}, refused: outerRules(t), without: tt.without}
+					o := specOptions{uid: uid, gid: uid, refused: outerRules(t), without: tt.without}
 					out, err := runSpec(t, path, o, lookAround)
 					if err != nil {
 						t.Fatalf("%v\n%s", err, out)
