@@ -54,7 +54,7 @@ func join(tasks []int, namespace bool) error {
 // confineThread confines the calling thread, and what it forks.
 func (g *guest) confineThread(c *Confine) error {
 	if c.DropCaps {
-		if err := dropBounding(g.bare != nil); err != nil {
+		if err := dropBounding(g.bare != nil || g.contained); err != nil {
 			return fail("capabilities", "bounding set", err)
 		}
 	}

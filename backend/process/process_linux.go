@@ -110,6 +110,9 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		LandlockABI: b.landlockABI,
 		Without:     b.without,
 	}
+	if spec.Image != nil {
+		cfg.Root, cfg.Layers = "", spec.Image.Layers
+	}
 	if p.Process.User != "" {
 		uid, gid, both := strings.Cut(p.Process.User, ":")
 		if !both {

@@ -208,7 +208,7 @@ func (j *Jail) bareSetup() *guest.Setup {
 		Confine: j.confine(), Rlimits: append(j.rlimits(), j.bareLimits()...), Probe: true,
 		Bare: &guest.Bare{Filter: j.cfg.Bare, Canary: j.cfg.canary(), Write: filepath.Join(j.cfg.place, "written")},
 	}
-	setup.Confine.NoUserNS = false // it would be the host's
+	setup.Confine.UserNS = -1 // it would be the host's
 	if !j.cfg.with(policy.SeccompOn) {
 		setup.Bare.Filter = nil
 	}

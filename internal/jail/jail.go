@@ -31,6 +31,16 @@ type Config struct {
 	// UID and GID are what commands see as their own.
 	UID, GID int
 
+	// Layers are directories that, laid over each other, are the root directory,
+	// the lowest first (backend.Image); Root is "" then. With them, and where root
+	// makes the jail, the ids of an image, 0 to 65535, are all there.
+	Layers []string
+
+	// Container, where it is not nil, makes the jail a keeper, in which an OCI
+	// runtime is run. What the rest says of commands, UID and Root and Filters and
+	// all, is for those of the container. Nil: it is for those of the jail.
+	Container *Container
+
 	// Root, Writable, Scratch and Mounts are as in policy.Filesystem.
 	Root     string
 	Writable bool
@@ -73,6 +83,19 @@ type Config struct {
 	Without []policy.Control
 
 	place string // of a bare jail: its own directory
+}
+
+// Container says what a keeper is for.
+type Container struct {
+	// Config is the runtime's config.json (OCI runtime-spec).
+	Config []byte
+
+	// Programs are executables of the host that the runtime needs and that are in
+	// no directory which Root "host" shows.
+	Programs []string
+
+	// UserNS is how many user namespaces the runtime makes. -1: any number.
+	UserNS int64
 }
 
 func (c *Config) with(layer policy.Control) bool {

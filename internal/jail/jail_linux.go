@@ -31,8 +31,11 @@ func (j *Jail) shut(ctx context.Context) error {
 	if j.process != nil {
 		errs = append(errs, j.kill(ctx))
 	}
+	for _, c := range j.closers {
+		c.Close()
+	}
 	if j.conn != nil {
-		j.conn.Close() // read ends; nothing is lost, all that was awaited is dead
+		j.conn.Close() // the agent ends; nothing is lost, all that was awaited is dead
 	}
 	if j.group != nil {
 		errs = append(errs, j.group.Remove())

@@ -81,8 +81,9 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	grant(own, "/etc", "/var", "/run")
 	if c.Root == policy.RootHost {
 		grant(guest.LandlockExec, systemDirs...)
-	} else if c.Root != "" {
-		grant(own, rootDirs(c.Root)...)
+	}
+	for _, dir := range c.layers() {
+		grant(own, rootDirs(dir)...)
 	}
 	for _, m := range c.Mounts {
 		rules = append(rules, guest.LandlockRule{Path: target(m), Rights: mountRights(m)})

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +49,12 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		setup.CgroupNS = j.cfg.Bare == nil && j.cfg.with(policy.NSCgroup)
 		setup.OOMFirst = cgroup.Unified() // the guest is in the group
 	}
+	if j.cfg.Container != nil { // there is nothing to look at yet
+		if err := j.conn.Send(setup, fds...); err != nil {
+			return j.guestDied("send the set-up", err)
+		}
+		return j.answer(j.recordGuest())
+	}
 	probe, err := evidence.NewProbe()
 	if err != nil {
 		return err
@@ -89,6 +94,9 @@ func (j *Jail) examine(p *evidence.Probe) error {
 func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
 	if j.cfg.Bare != nil {
 		return j.bareSetup()
+	}
+	if j.cfg.Container != nil {
+		return j.keeperSetup(ops)
 	}
 	return &guest.Setup{
 		Hostname: hostname,
@@ -141,10 +149,13 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 
 func (j *Jail) confine() guest.Confine {
 	c := guest.Confine{
-		NoUserNS: j.cfg.with(policy.NSUser) && j.cfg.with(policy.SeccompOn),
+		UserNS:   -1,
 		DropCaps: j.cfg.with(policy.CapsNone), NoNewPrivs: j.cfg.with(policy.NoNewPrivs),
 		CloseFDs: j.cfg.with(policy.FDsClean),
 		Landlock: j.cfg.Landlock && j.cfg.with(policy.LandlockOn), LandlockNet: !j.cfg.Loopback,
+	}
+	if j.cfg.with(policy.NSUser) && j.cfg.with(policy.SeccompOn) {
+		c.UserNS = 0
 	}
 	if c.Landlock {
 		c.LandlockRule, c.LandlockABI = landlockRules(&j.cfg), uint32(j.cfg.landlockABI())
@@ -213,15 +224,4 @@ func closeAll(fds []int) {
 }
 
 // guestDied tells what the guest said at its end.
-func (j *Jail) guestDied(doing string, err error) error {
-	if agent.Gone(err) {
-		err = errors.New("the guest has ended")
-	}
-	if j.OOMKills() > 0 {
-		err = fmt.Errorf("%w, and the sandbox was out of memory", err)
-	}
-	if last := strings.TrimSpace(j.said.String()); last != "" {
-		err = fmt.Errorf("%w: %s", err, last)
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
+func (j *Jail) guestDied(doing string, err error) error { return j.lost(doing, err, j.said) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type Jail struct {
 	agent    *agent.Agent // nil until the guest is ready
 	evidence evidence.Evidence
 	layers   []backend.Layer
+	closers  []io.Closer // of what is in the jail
 	said     *agent.Tail // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time
 
@@ -50,7 +52,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 		cfg.Filters = &seccomp.Filters{}
 	}
 	sweepOnce()
-	j := &Jail{cfg: cfg, ids: hostIDs(cfg.ID, cfg.UID, cfg.GID)}
+	j := &Jail{cfg: cfg, ids: hostIDs(&cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
@@ -73,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	var sources []source
 	var planErr error
 	if cfg.Bare == nil {
-		ops, sources, planErr = plan(&j.cfg, j.ids)
+		ops, sources, planErr = layout(&j.cfg, j.ids)
 	} else if err == nil {
 		planErr = j.makePlace()
 	}
@@ -169,6 +171,7 @@ func seen(cfg *Config) []string {
 	default:
 		list = append(list, cfg.Root)
 	}
+	list = append(list, cfg.Layers...)
 	for _, m := range cfg.Mounts {
 		list = append(list, m.Source)
 	}
