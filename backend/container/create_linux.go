@@ -10,7 +10,6 @@ import (
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
-	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -24,13 +23,8 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := jail.Of(b.Name(), spec, program)
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Without: b.without})
 	if err != nil {
-		return nil, err
-	}
-	cfg.Without = b.without
-	var notes []string
-	if cfg.Filters, notes, err = seccomp.Of(&spec.Policy.Seccomp, cfg.NoSetID); err != nil {
 		return nil, err
 	}
 	return b.first(ctx, spec, cfg, runtimes, notes)
@@ -43,7 +37,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 	for n, path := range runtimes {
 		i, err := b.create(ctx, spec, cfg, path)
 		if err == nil {
-			i.notes = append(notes, "runtime: "+path)
+			i.notes = notes
 			return i, nil
 		}
 		var unavailable *backend.UnavailableError
@@ -62,13 +56,13 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	config, err := json.Marshal(newSpec(optionsOf(&cfg)))
-	if err != nil {
-		return nil, err
-	}
-	cfg.Container = &jail.Container{Config: config, Programs: []string{path}, UserNS: 1}
-	if !(&specOptions{without: b.without}).with(policy.NSUser) {
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1}
+	o := optionsOf(&cfg)
+	if !o.with(policy.NSUser) {
 		cfg.Container.UserNS = -1
+	}
+	if cfg.Container.Config, err = json.Marshal(newSpec(o)); err != nil {
+		return nil, err
 	}
 	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
 	if err != nil {
@@ -79,13 +73,16 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	r := &run{backend: b, jail: j, path: path, id: spec.ID, uid: cfg.UID, ids: cfg.IDs()}
+	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs()}
 	inside, err := r.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{jail: j, inside: inside, spec: spec, root: cfg.Root, filters: cfg.Filters, without: b.without, state: r.state}
-	i.proofs = append(evidence.Prove(inside.Evidence, &spec.Policy, cfg.Filters), imageProof(spec.Image))
+	inside.Evidence.Given = guestEnv
+	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
+	i.proofs = r.proofs(inside.Evidence, &spec, func(e evidence.Evidence) []backend.Proof {
+		return evidence.Prove(e, &spec.Policy, cfg.Filters)
+	})
 	return i, nil
 }
 

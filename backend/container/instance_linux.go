@@ -6,11 +6,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/jail"
-	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -19,10 +16,8 @@ type instance struct {
 	jail    *jail.Jail
 	inside  *jail.Contained
 	spec    backend.Spec
-	root    string
-	filters *seccomp.Filters
+	runtime string // its path
 	without []policy.Control
-	state   specs.State // what the runtime said of it
 	proofs  []backend.Proof
 	notes   []string
 }
@@ -35,7 +30,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = jail.Hint(refused, i.root)
+			refused.Hint = jail.Hint(refused, i.spec.Policy.Filesystem.Root)
 		}
 		return nil, err
 	}

@@ -30,6 +30,7 @@ type run struct {
 	backend *Backend
 	jail    *jail.Jail
 	path    string // of the runtime
+	guest   string // the path of its program
 	id      string
 	uid     int
 	ids     int // in the keeper; see specOptions
@@ -84,12 +85,11 @@ func (r *run) launch(ctx context.Context) (*guest.Conn, *jail.Command, error) {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
 	defer theirs.Close()
-	ours := os.NewFile(uintptr(pair[0]), "channel")
 	if err := unix.SetNonblock(pair[0], true); err != nil {
-		ours.Close()
+		unix.Close(pair[0])
 		return nil, nil, err
 	}
-	conn, err := guest.NewHostConn(ours)
+	conn, err := guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,7 +102,7 @@ func (r *run) launch(ctx context.Context) (*guest.Conn, *jail.Command, error) {
 }
 
 func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, error) {
-	program, err := r.jail.OpenGuest()
+	program, err := jail.OpenGuest(r.guest)
 	if err != nil {
 		return nil, err
 	}

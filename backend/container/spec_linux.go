@@ -63,10 +63,9 @@ func newSpec(o specOptions) *specs.Spec {
 		Hostname: "kavach",
 		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly)},
 		Process: &specs.Process{
-			User: specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
-			Args: o.guestArgs(),
-			// Or the runtime looks for it in the image's /etc/passwd.
-			Env:             []string{"HOME=/"},
+			User:            specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
+			Args:            o.guestArgs(),
+			Env:             guestEnv,
 			Cwd:             "/",
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: o.with(policy.NoNewPrivs),
@@ -169,6 +168,10 @@ func allCapabilities() []string {
 		"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_MKNOD", "CAP_SETFCAP",
 	}
 }
+
+// guestEnv is the guest's own environment: without it the runtime would look for
+// a HOME in the image's /etc/passwd.
+var guestEnv = []string{"HOME=/"}
 
 // guestArgs are what is executed in the container.
 func (o *specOptions) guestArgs() []string {
