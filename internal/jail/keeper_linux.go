@@ -20,7 +20,8 @@ const (
 	Bundle     = "/run/kavach/bundle"
 	bundleRoot = Bundle + "/rootfs"
 	RuntimeDir = "/run/kavach/state" // for what the runtime keeps
-	Shm        = "/run/kavach/shm"   // what is to be bound to the container's /dev/shm, if anything is writable
+	Tmp        = "/run/kavach/tmp"   // what is to be bound to the container's /tmp, if anything is writable
+	Shm        = "/run/kavach/shm"   // and to its /dev/shm
 	runtimeTmp = "/tmp"
 )
 
@@ -49,7 +50,9 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 		}
 	}
 	if c.Scratch > 0 {
-		ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Shm, Mode: 0o1777})
+		for _, p := range []string{Tmp, Shm} {
+			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
+		}
 	}
 	inner, more, err := plan(c, as)
 	if err != nil {
