@@ -69,7 +69,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 		return nil, err
 	}
 	var notes []string
-	cfg.Filters, notes, err = seccomp.Of(&spec.Policy.Seccomp, cfg.NoSetID)
+	cfg.Filters, notes, err = seccomp.Of(&spec.Policy.Seccomp, seccomp.Place{NoSetID: cfg.NoSetID})
 	if err != nil {
 		return nil, err
 	}
