@@ -91,6 +91,9 @@ type Confine struct {
 	// Filter asks.
 	CommandFilter []byte
 
+	// Unheard installs them without a listener, where the kernel has none.
+	Unheard bool
+
 	// LogOnly makes the listener let pass what it is asked, and note what the
 	// judges, at most 32 filters that are not installed, would have answered.
 	// Guard is one more such filter: what it refuses is refused.
@@ -220,6 +223,7 @@ func (c *Confine) encode(e *encoder) {
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
 	e.str(string(c.CommandFilter))
+	e.bool(c.Unheard)
 	e.bool(c.LogOnly)
 	e.str(string(c.Guard))
 	encodeList(e, c.Judges, func(f []byte) { e.str(string(f)) })
@@ -231,7 +235,7 @@ func (c *Confine) decode(d *decoder) {
 	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	c.Filter, c.CommandFilter = d.bytes(), d.bytes()
-	c.LogOnly, c.Guard = d.bool(), d.bytes()
+	c.Unheard, c.LogOnly, c.Guard = d.bool(), d.bool(), d.bytes()
 	c.Judges = decodeList(d, 4, d.bytes)
 }
 

@@ -93,7 +93,7 @@ func optionsOf(cfg *jail.Config) specOptions {
 		refused: cfg.Filters.Outer(), without: cfg.Without,
 	}
 	if cfg.Scratch > 0 {
-		o.shm = jail.Shm
+		o.tmp, o.shm = jail.Tmp, jail.Shm
 	}
 	return o
 }

@@ -27,8 +27,9 @@ type specOptions struct {
 	// writable says that commands may write to the root directory.
 	writable bool
 
-	// shm is a directory of the keeper that is shown as /dev/shm. Empty: none.
-	shm string
+	// tmp and shm are directories of the keeper that are shown as /tmp and
+	// /dev/shm, with what is mounted in them. Empty: none.
+	tmp, shm string
 
 	// refused is refused to everything in the container.
 	refused []seccomp.Refusal
@@ -104,10 +105,12 @@ func (o *specOptions) mounts() []specs.Mount {
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "noexec", "mode=755", "size=" + devSize}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: terminals},
 	}
-	if o.shm != "" {
-		mounts = append(mounts, specs.Mount{
-			Destination: "/dev/shm", Type: "bind", Source: o.shm, Options: []string{"bind", "rw", "nosuid", "nodev"},
-		})
+	for _, m := range [][2]string{{"/tmp", o.tmp}, {"/dev/shm", o.shm}} {
+		if m[1] != "" {
+			mounts = append(mounts, specs.Mount{
+				Destination: m[0], Type: "bind", Source: m[1], Options: []string{"rbind", "rw", "nosuid", "nodev"},
+			})
+		}
 	}
 	return mounts
 }

@@ -81,7 +81,7 @@ func runtimes(t *testing.T) map[string]string {
 
 func outerRules(t *testing.T) []seccomp.Refusal {
 	t.Helper()
-	f, _, err := seccomp.Of(&policy.Seccomp{Profile: policy.SeccompStrict}, false)
+	f, _, err := seccomp.Of(&policy.Seccomp{Profile: policy.SeccompStrict}, seccomp.Place{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -61,6 +61,10 @@ type Config struct {
 	// Filters are the seccomp filters. Nil: none.
 	Filters *seccomp.Filters
 
+	// Unheard says that the kernel which the filters are for has no listeners, and
+	// is for Of.
+	Unheard bool
+
 	// NoSetID says that Filters let no command make a file setuid or setgid.
 	// Without it, nothing that root mounts is writable (access direct).
 	NoSetID bool

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"path"
+	"strings"
 
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/policy"
@@ -20,7 +21,8 @@ const (
 	Bundle     = "/run/kavach/bundle"
 	bundleRoot = Bundle + "/rootfs"
 	RuntimeDir = "/run/kavach/state" // for what the runtime keeps
-	Shm        = "/run/kavach/shm"   // what is to be bound to the container's /dev/shm, if anything is writable
+	Tmp        = "/run/kavach/tmp"   // what is to be bound to the container's /tmp, if anything is writable
+	Shm        = "/run/kavach/shm"   // and to its /dev/shm
 	runtimeTmp = "/tmp"
 )
 
@@ -49,17 +51,33 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 		}
 	}
 	if c.Scratch > 0 {
-		ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Shm, Mode: 0o1777})
+		for _, p := range []string{Tmp, Shm} {
+			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
+		}
 	}
 	inner, more, err := plan(c, as)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := range inner {
-		inner[i].Path = path.Join(bundleRoot, inner[i].Path)
+		inner[i].Path = inKeeper(&inner[i], c.Scratch > 0)
 	}
 	ops = append(append(ops, inner...), guest.Op{Kind: guest.OpFile, Path: Bundle + "/config.json", Data: string(c.Container.Config), Mode: 0o400})
 	return ops, append(sources, more...), nil
+}
+
+// inKeeper is where in the keeper an op works on the container's files. What is
+// mounted in /tmp or /dev/shm goes to where these come from.
+func inKeeper(op *guest.Op, scratch bool) string {
+	for at, from := range map[string]string{"/tmp": Tmp, "/dev/shm": Shm} {
+		if below, found := strings.CutPrefix(op.Path, at+"/"); scratch && found {
+			return path.Join(from, below)
+		}
+		if scratch && op.Path == at && op.Kind != guest.OpDir { // which makes the place to mount it on
+			return from
+		}
+	}
+	return path.Join(bundleRoot, op.Path)
 }
 
 // keeperSetup is what the keeper is told. It is confined in little, as runtimes

@@ -293,14 +293,11 @@ func places(c *Config) []guest.Op {
 	if len(c.Layers) > 0 {
 		ops = append(ops, imageEtc()...)
 	}
-	scratch := []string{"/tmp", "/dev/shm"}
 	if c.Container == nil {
 		ops = append(ops, kernelPlaces(c)...)
-	} else { // the rest of them is the runtime's
-		scratch = []string{"/tmp"}
 	}
-	for _, p := range scratch {
-		if c.Scratch > 0 {
+	for _, p := range []string{"/tmp", "/dev/shm"} {
+		if c.Scratch > 0 && c.Container == nil { // else it is the runtime that mounts there
 			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
 		} else {
 			ops = append(ops, dir(p, 0o755))

@@ -207,7 +207,7 @@ func (j *Jail) answer(problem error) error {
 		if refused := asNamespaceError(failed); refused != nil {
 			return refused
 		}
-		return setupFailed(j.cfg.Root, failed)
+		return setupFailed(&j.cfg, failed)
 	case problem != nil:
 		closeAll(fds)
 		return problem

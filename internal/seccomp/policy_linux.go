@@ -24,19 +24,23 @@ var ready sync.Map // filterKey → *Filters
 
 type filterKey struct {
 	profile string
-	noSetID bool
+	place   Place
 }
+
+// Place says what is special about where the filters are for: NoSetID and Unheard
+// are as in Config.
+type Place struct{ NoSetID, Unheard bool }
 
 // Of makes the filters of a policy for this machine. Its files are read here,
 // once; notes say, for people, what was made of them.
-func Of(s *policy.Seccomp, noSetID bool) (f *Filters, notes []string, err error) {
-	plain, key := len(s.Files) == 0 && s.Mode != policy.SeccompLog, filterKey{s.Profile, noSetID}
+func Of(s *policy.Seccomp, at Place) (f *Filters, notes []string, err error) {
+	plain, key := len(s.Files) == 0 && s.Mode != policy.SeccompLog, filterKey{s.Profile, at}
 	if plain {
 		if f, ok := ready.Load(key); ok {
 			return f.(*Filters), nil, nil
 		}
 	}
-	c := Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog, NoSetID: noSetID}
+	c := Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog, NoSetID: at.NoSetID, Unheard: at.Unheard}
 	for _, name := range s.Files {
 		file, err := readProfile(name)
 		if err != nil {
