@@ -93,7 +93,10 @@ func optionsOf(cfg *jail.Config) specOptions {
 		refused: cfg.Filters.Outer(), without: cfg.Without,
 	}
 	if cfg.Scratch > 0 {
-		o.tmp, o.shm = jail.Tmp, jail.Shm
+		o.shm = jail.Shm
+		if cfg.Container.BindTmp {
+			o.tmp = jail.Tmp
+		}
 	}
 	return o
 }

@@ -27,9 +27,9 @@ type specOptions struct {
 	// writable says that commands may write to the root directory.
 	writable bool
 
-	// tmp and shm are directories of the keeper that are shown as /tmp and
-	// /dev/shm, with what is mounted in them. Empty: none.
-	tmp, shm string
+	// shm and tmp are directories of the keeper that are shown as /dev/shm, and as
+	// /tmp, with what is mounted in it. Empty: none.
+	shm, tmp string
 
 	// refused is refused to everything in the container.
 	refused []seccomp.Refusal
@@ -105,7 +105,7 @@ func (o *specOptions) mounts() []specs.Mount {
 		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "noexec", "mode=755", "size=" + devSize}},
 		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: terminals},
 	}
-	for _, m := range [][2]string{{"/tmp", o.tmp}, {"/dev/shm", o.shm}} {
+	for _, m := range [][2]string{{"/dev/shm", o.shm}, {"/tmp", o.tmp}} {
 		if m[1] != "" {
 			mounts = append(mounts, specs.Mount{
 				Destination: m[0], Type: "bind", Source: m[1], Options: []string{"rbind", "rw", "nosuid", "nodev"},

@@ -98,6 +98,10 @@ type Container struct {
 	// no directory which Root "host" shows.
 	Programs []string
 
+	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
+	// one that would put a /tmp of its own there.
+	BindTmp bool
+
 	// UserNS is how many user namespaces the runtime makes. -1: any number.
 	UserNS int64
 }

@@ -21,8 +21,8 @@ const (
 	Bundle     = "/run/kavach/bundle"
 	bundleRoot = Bundle + "/rootfs"
 	RuntimeDir = "/run/kavach/state" // for what the runtime keeps
-	Tmp        = "/run/kavach/tmp"   // what is to be bound to the container's /tmp, if anything is writable
-	Shm        = "/run/kavach/shm"   // and to its /dev/shm
+	Shm        = "/run/kavach/shm"   // what is to be bound to the container's /dev/shm, if anything is writable
+	Tmp        = "/run/kavach/tmp"   // and, with Container.BindTmp, to its /tmp
 	runtimeTmp = "/tmp"
 )
 
@@ -51,8 +51,9 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 		}
 	}
 	if c.Scratch > 0 {
-		for _, p := range []string{Tmp, Shm} {
-			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
+		ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Shm, Mode: 0o1777})
+		if c.Container.BindTmp {
+			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Tmp, Mode: 0o1777})
 		}
 	}
 	inner, more, err := plan(c, as)
@@ -60,22 +61,21 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 		return nil, nil, err
 	}
 	for i := range inner {
-		inner[i].Path = inKeeper(&inner[i], c.Scratch > 0)
+		inner[i].Path = inKeeper(&inner[i], c.Scratch > 0 && c.Container.BindTmp)
 	}
 	ops = append(append(ops, inner...), guest.Op{Kind: guest.OpFile, Path: Bundle + "/config.json", Data: string(c.Container.Config), Mode: 0o400})
 	return ops, append(sources, more...), nil
 }
 
 // inKeeper is where in the keeper an op works on the container's files. What is
-// mounted in /tmp or /dev/shm goes to where these come from.
-func inKeeper(op *guest.Op, scratch bool) string {
-	for at, from := range map[string]string{"/tmp": Tmp, "/dev/shm": Shm} {
-		if below, found := strings.CutPrefix(op.Path, at+"/"); scratch && found {
-			return path.Join(from, below)
-		}
-		if scratch && op.Path == at && op.Kind != guest.OpDir { // which makes the place to mount it on
-			return from
-		}
+// mounted in /tmp goes to where that is bound from.
+func inKeeper(op *guest.Op, bindTmp bool) string {
+	const tmp = "/tmp"
+	if below, found := strings.CutPrefix(op.Path, tmp+"/"); bindTmp && found {
+		return path.Join(Tmp, below)
+	}
+	if bindTmp && op.Path == tmp && op.Kind != guest.OpDir { // which makes the place to bind it to
+		return Tmp
 	}
 	return path.Join(bundleRoot, op.Path)
 }
