@@ -3,10 +3,13 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kavach-dev/kavach/cmd/kavach-runsc/internal/confine"
 )
@@ -171,7 +174,7 @@ func TestUnconfinedSentryStops(t *testing.T) {
 	}
 }
 
-// What weakens the confinement is refused, with what to do.
+// What weakens the confinement is refused, with what to do; TestRun has what is not.
 func TestRefusedFlags(t *testing.T) {
 	for _, c := range []struct{ flag, want string }{
 		{"--directfs=true", "give --directfs=false"},
@@ -181,16 +184,50 @@ func TestRefusedFlags(t *testing.T) {
 		{"--TESTONLY-unsafe-nonroot", "leave it out"},
 		{"--allow-flag-override", "leave it out"},
 	} {
-		for _, command := range []string{"run", "create", "restore", "boot"} {
-			args := append(slices.Clone(closed), c.flag, command, "test")
-			cmd := exec.CommandContext(t.Context(), program(t), args...)
-			out, err := cmd.CombinedOutput()
-			if command != "boot" && strings.Contains(string(out), "FetchSpec") {
-				continue // gVisor reads the specification first, and there is none
-			}
-			if err == nil || !strings.Contains(string(out), c.want) {
-				t.Errorf("%s %s: %v, %q", c.flag, command, err, out)
-			}
+		flags := append(slices.Clone(closed), c.flag)
+		j := job{Runsc: program(t), Flags: flags, Args: []string{"/bin/echo", "it runs"}}
+		keeper, _, out := startKeeper(t, j)
+		if printed, o := finish(t, keeper, out); o.Exit == 0 || !strings.Contains(printed, c.want) {
+			t.Errorf("%s: exit status %d, %q", c.flag, o.Exit, printed)
+		}
+		sentry := exec.CommandContext(t.Context(), program(t), append(flags, "boot", "--setup-root=false", "test")...)
+		if out, err := sentry.CombinedOutput(); err == nil || !strings.Contains(string(out), c.want) {
+			t.Errorf("%s, of a sentry: %v, %q", c.flag, err, out)
+		}
+	}
+}
+
+// A user namespace is made where the one of the specification asks for an id that
+// is not there; one that cannot be made is an error, not another sandbox.
+func TestMustNest(t *testing.T) {
+	id := func(inside, outside, size uint32) []specs.LinuxIDMapping {
+		return []specs.LinuxIDMapping{{ContainerID: inside, HostID: outside, Size: size}}
+	}
+	spec := func(m []specs.LinuxIDMapping) *specs.Spec {
+		return &specs.Spec{Linux: &specs.Linux{
+			Namespaces:  []specs.LinuxNamespace{{Type: specs.UserNamespace}},
+			UIDMappings: m, GIDMappings: m,
+		}}
+	}
+	root := os.Geteuid() == 0
+	for _, c := range []struct {
+		why     string
+		spec    *specs.Spec
+		needed  bool
+		refused bool
+	}{
+		{"no user namespace", &specs.Spec{Linux: &specs.Linux{}}, false, false},
+		{"one id, which is not there", spec(id(inside, inside, 1)), root, false},
+		{"one id that is another outside", spec(id(inside, 0, 1)), false, root},
+		{"many", spec(id(inside, inside, 2)), false, root},
+		{"none", spec(nil), false, root},
+	} {
+		got, needed, err := mustNest(c.spec)
+		if needed != c.needed || (err != nil) != c.refused {
+			t.Errorf("%s: needed is %v, error %v", c.why, needed, err)
+		}
+		if needed && got != (owner{inside, inside}) {
+			t.Errorf("%s: owner is %+v", c.why, got)
 		}
 	}
 }
