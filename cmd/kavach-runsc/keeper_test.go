@@ -22,8 +22,8 @@ import (
 // mounted. Here it is this test's own program.
 
 const (
-	envKeeper  = "KAVACH_TEST_KEEPER"
-	envProgram = "KAVACH_TEST_RUNSC" // kavach-runsc, where it was built before
+	envKeeper = "KAVACH_TEST_KEEPER"
+	envKavach = "KAVACH_TEST_BIN" // beside it is kavach-runsc, where it was built before
 
 	place  = "/mnt" // in the keeper's mount namespace only
 	bundle = place + "/bundle"
@@ -70,8 +70,8 @@ var built string
 // program is kavach-runsc as it is installed: without cgo.
 func program(t *testing.T) string {
 	t.Helper()
-	if p := os.Getenv(envProgram); p != "" {
-		return p
+	if kavach := os.Getenv(envKavach); kavach != "" {
+		return filepath.Join(filepath.Dir(kavach), "kavach-runsc")
 	}
 	if built != "" {
 		return built
