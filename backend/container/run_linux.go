@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type run struct {
 	ids     int // in the keeper; see specOptions
 	said    *agent.Tail
 	state   specs.State // what the runtime answers, when the container runs
+
+	loopback bool   // the policy wants one
+	gvisor   gvisor // what is looked at of runsc
 }
 
 // ended is how the runtime ended.
@@ -64,7 +68,11 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 		}
 		close(asked)
 	}()
-	inside, err := r.jail.Attend(ctx, jail.Attendance{Conn: conn, Said: r.said})
+	attend := jail.Attendance{Conn: conn, Said: r.said, Given: guestEnv}
+	if r.backend.Kind == GVisor {
+		attend.Adapt, attend.Look, attend.Given = adaptSetup, r.look, nil
+	}
+	inside, err := r.jail.Attend(ctx, attend)
 	if err != nil {
 		return nil, r.explain(ctx, err, end)
 	}
@@ -113,9 +121,18 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 	}
 	defer stderr.Close()
 	r.said = said
-	cmd := r.command("run", "--detach", "--bundle", jail.Bundle, "--preserve-fds", "2", r.id)
+	inherited := []*os.File{channel, program}
+	hand, log := []string{"--preserve-fds", "2"}, []string(nil)
+	if r.backend.Kind == GVisor {
+		if r.gvisor.log, err = newLog(); err != nil {
+			return nil, err
+		}
+		inherited = append(inherited, r.gvisor.log)
+		hand, log = []string{"--pass-fd", "3:3", "--exec-fd", "4"}, logFlags
+	}
+	cmd := r.command(slices.Concat(log, []string{"run", "--detach", "--bundle", jail.Bundle}, hand, []string{r.id})...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
-	p, err := r.jail.Exec(ctx, cmd, channel, program)
+	p, err := r.jail.Exec(ctx, cmd, inherited...)
 	var refused *backend.ExecError
 	if errors.As(err, &refused) {
 		return nil, r.unavailable(fmt.Sprintf("%s: %v", r.path, refused.Errno))
@@ -125,11 +142,15 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 
 // command is a call of the runtime.
 func (r *run) command(args ...string) backend.Cmd {
-	return backend.Cmd{
-		Args: append([]string{r.path, "--root", jail.RuntimeDir}, args...), Dir: "/",
-		Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"},
+	global := []string{r.path, "--root", jail.RuntimeDir}
+	if r.backend.Kind == GVisor {
+		global = append(global, r.runscFlags()...)
 	}
+	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnv}
 }
+
+// runtimeEnv is the environment of a runtime.
+var runtimeEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
 
 // ask asks the runtime for the state of the container.
 func (r *run) ask(ctx context.Context) error {
@@ -166,6 +187,9 @@ func (r *run) ask(ctx context.Context) error {
 // check holds what the runtime says of the container against whose probe was
 // looked at.
 func (r *run) check(inside *jail.Contained) error {
+	if r.backend.Kind == GVisor {
+		return r.checkSentry(inside)
+	}
 	pids, err := initOf(inside.Evidence)
 	if err != nil {
 		return err

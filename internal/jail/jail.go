@@ -98,6 +98,10 @@ type Container struct {
 	// no directory which Root "host" shows.
 	Programs []string
 
+	// Devices are device nodes of the host that the runtime needs, beside those
+	// that every jail has.
+	Devices []string
+
 	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
 	// one that would put a /tmp of its own there.
 	BindTmp bool
