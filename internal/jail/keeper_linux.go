@@ -68,10 +68,14 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 }
 
 // planContainer is the plan of the container's root: without that layer, the
-// host's whole.
+// host's whole, which can only be read where the runtime is the host's root.
 func planContainer(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 	if !c.with(policy.RootPivoted) {
-		return []guest.Op{{Kind: guest.OpBind, Path: "/", Source: "/", Flags: guest.BindAsIs}}, nil, nil
+		host := guest.Op{Kind: guest.OpBind, Path: "/", Source: "/"}
+		if c.with(policy.NSUser) {
+			host.Flags = guest.BindAsIs
+		}
+		return []guest.Op{host}, nil, nil
 	}
 	return plan(c, as)
 }
