@@ -15,6 +15,7 @@ package backendtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,20 @@ type Target struct {
 
 	// Layers are the controls that New can leave out.
 	Layers []policy.Control
+
+	// Fixed are those among them that are left out in vain, and why: something
+	// that is not Kavach's does the same. The twins of rows with them are not run.
+	Fixed map[policy.Control]string
+}
+
+// fixed says why the twin of a row cannot be run. Empty: it can.
+func (t *Target) fixed(row Row) string {
+	for _, l := range row.Layers {
+		if why := t.Fixed[l]; why != "" {
+			return fmt.Sprintf("%s cannot be left out: %s", l, why)
+		}
+	}
+	return ""
 }
 
 // Row is one thing that must hold.
@@ -144,6 +159,8 @@ func runRow(t *testing.T, target Target, row Row) {
 		switch {
 		case row.NoTwin != "":
 			t.Log("no twin:", row.NoTwin)
+		case target.fixed(row) != "":
+			t.Log("no twin:", target.fixed(row))
 		case row.RootTwin && os.Geteuid() != 0:
 			t.Log("the twin is run as root")
 		case row.Contrast != nil:

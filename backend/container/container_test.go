@@ -22,6 +22,10 @@ func TestConformance(t *testing.T) {
 					return &Backend{Guest: program, Runtime: path, without: without}
 				},
 				Layers: policy.Controls(),
+				Fixed: map[policy.Control]string{
+					policy.NoNewPrivs: "a guest that has no capability from the start could not confine anything (seccomp(2), landlock(7))",
+					policy.FDsClean:   "a runtime hands on the descriptors that it is told to, and closes all others",
+				},
 			})
 		})
 	}

@@ -61,7 +61,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
 	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor}
 	o := optionsOf(&cfg)
-	if !o.with(policy.NSUser) {
+	if !o.with(policy.NSUser) || !o.with(policy.SeccompOn) {
 		cfg.Container.UserNS = -1
 	}
 	config := newSpec(o)
@@ -99,7 +99,7 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 // optionsOf is what a configuration says of the container.
 func optionsOf(cfg *jail.Config) specOptions {
 	o := specOptions{
-		uid: cfg.UID, gid: cfg.GID, ids: cfg.IDs(), network: "/proc/1/ns/net", writable: cfg.Writable,
+		uid: cfg.UID, gid: cfg.GID, ids: cfg.IDs(), writable: cfg.Writable,
 		refused: cfg.Filters.Outer(), without: cfg.Without,
 	}
 	if cfg.Scratch > 0 {
@@ -107,6 +107,9 @@ func optionsOf(cfg *jail.Config) specOptions {
 		if cfg.Container.BindTmp {
 			o.tmp = jail.Tmp
 		}
+	}
+	if !o.with(policy.RootPivoted) {
+		o.shm, o.tmp = jail.Bundle+"/rootfs/dev/shm", "" // the host's
 	}
 	return o
 }

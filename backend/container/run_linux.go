@@ -190,6 +190,9 @@ func (r *run) check(inside *jail.Contained) error {
 	if r.backend.Kind == GVisor {
 		return r.checkSentry(inside)
 	}
+	if o := (&specOptions{without: r.backend.without}); !o.with(policy.NSPid) || !o.with(policy.NSUser) {
+		return nil // it is another process then, or one with another cgroup than the runtime's
+	}
 	pids, err := initOf(inside.Evidence)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package container
 import (
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -21,8 +22,9 @@ type specOptions struct {
 	// has one, 0, which inside is uid, and gid.
 	ids int
 
-	// network is the network namespace that is joined. Empty: a new one.
-	network string
+	// newNetwork gives the container a network namespace of its own, in which there
+	// is nothing. Else it has the keeper's, which is nobody else's.
+	newNetwork bool
 
 	// writable says that commands may write to the root directory.
 	writable bool
@@ -62,7 +64,7 @@ func newSpec(o specOptions) *specs.Spec {
 	s := &specs.Spec{
 		Version:  specVersion,
 		Hostname: "kavach",
-		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly)},
+		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly) && o.with(policy.RootPivoted)},
 		Process: &specs.Process{
 			User:            specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
 			Args:            o.guestArgs(),
@@ -79,11 +81,11 @@ func newSpec(o specOptions) *specs.Spec {
 			Seccomp:    seccompSpec(o.refused),
 		},
 	}
-	if o.with(policy.NSUser) {
+	if o.ownUser() {
 		s.Linux.UIDMappings, s.Linux.GIDMappings = mapping(o.uid, o.ids), mapping(o.gid, o.ids)
 	}
 	if !o.with(policy.CapsNone) {
-		all := allCapabilities()
+		all := o.allCapabilities()
 		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all, Inheritable: all, Ambient: all}
 	}
 	if o.with(policy.ProcMasked) {
@@ -91,6 +93,9 @@ func newSpec(o specOptions) *specs.Spec {
 	}
 	if !o.with(policy.SeccompOn) {
 		s.Linux.Seccomp = nil
+	}
+	if !o.with(policy.NSUser) {
+		s.Linux.CgroupsPath = "/" // where it is: it would make one on the host
 	}
 	return s
 }
@@ -115,25 +120,28 @@ func (o *specOptions) mounts() []specs.Mount {
 	return mounts
 }
 
-// namespaces are those of the container, beside those that the keeper has: a
-// process that gets out of one is in the other.
+// namespaces are those of the container, inside those of the keeper: who gets out
+// of one is in the other.
 func (o *specOptions) namespaces() []specs.LinuxNamespace {
 	var list []specs.LinuxNamespace
 	for _, ns := range []struct {
-		layer policy.Control
-		kind  specs.LinuxNamespaceType
-		path  string
+		kind specs.LinuxNamespaceType
+		own  bool
 	}{
-		{policy.NSUser, specs.UserNamespace, ""}, {policy.NSPid, specs.PIDNamespace, ""}, {policy.NSMount, specs.MountNamespace, ""},
-		{policy.NSNet, specs.NetworkNamespace, o.network}, {policy.NSIpc, specs.IPCNamespace, ""}, {policy.NSUts, specs.UTSNamespace, ""},
-		{policy.NSCgroup, specs.CgroupNamespace, ""},
+		{specs.UserNamespace, o.ownUser()}, {specs.PIDNamespace, o.with(policy.NSPid)}, {specs.MountNamespace, o.with(policy.NSMount)},
+		{specs.NetworkNamespace, o.newNetwork && o.with(policy.NSNet)}, {specs.IPCNamespace, o.with(policy.NSIpc)},
+		{specs.UTSNamespace, o.with(policy.NSUts)}, {specs.CgroupNamespace, o.with(policy.NSCgroup)},
 	} {
-		if o.with(ns.layer) {
-			list = append(list, specs.LinuxNamespace{Type: ns.kind, Path: ns.path})
+		if ns.own {
+			list = append(list, specs.LinuxNamespace{Type: ns.kind})
 		}
 	}
 	return list
 }
+
+// ownUser says that the container has a user namespace of its own, in which what
+// capabilities there are mean nothing to what the keeper has mounted.
+func (o *specOptions) ownUser() bool { return o.with(policy.NSUser) && o.with(policy.CapsNone) }
 
 // seccompSpec is what the runtime itself installs: see seccomp.Filters.Outer.
 func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
@@ -154,7 +162,10 @@ func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
 	return s
 }
 
-var architectures = map[string][]specs.Arch{"amd64": {specs.ArchX86_64}, "arm64": {specs.ArchAARCH64}}
+// architectures are those whose calls are looked at; by any other the thread is
+// killed. x32 is an ABI of amd64, with calls of its own: the guest's filter answers
+// ENOSYS to them, where a thread that is killed might be waited for.
+var architectures = map[string][]specs.Arch{"amd64": {specs.ArchX86_64, specs.ArchX32}, "arm64": {specs.ArchAARCH64}}
 
 // mapping is that of the ids inside to those of the keeper.
 func mapping(id, all int) []specs.LinuxIDMapping {
@@ -164,12 +175,20 @@ func mapping(id, all int) []specs.LinuxIDMapping {
 	return []specs.LinuxIDMapping{{ContainerID: uint32(id), Size: 1}}
 }
 
-// allCapabilities are those that the container would have without that layer.
-func allCapabilities() []string {
-	return []string{
-		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
-		"CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_CHROOT", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_SYS_BOOT", "CAP_MKNOD", "CAP_SETFCAP",
+// allCapabilities are those that the container would have without that layer
+// (capabilities(7)).
+func (o *specOptions) allCapabilities() []string {
+	all := strings.Fields(`
+		CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_AUDIT_WRITE CAP_BLOCK_SUSPEND CAP_BPF CAP_CHECKPOINT_RESTORE CAP_CHOWN
+		CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_IPC_LOCK CAP_IPC_OWNER CAP_KILL CAP_LEASE
+		CAP_LINUX_IMMUTABLE CAP_MAC_ADMIN CAP_MAC_OVERRIDE CAP_MKNOD CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST
+		CAP_NET_RAW CAP_PERFMON CAP_SETFCAP CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYSLOG CAP_SYS_ADMIN CAP_SYS_BOOT
+		CAP_SYS_CHROOT CAP_SYS_MODULE CAP_SYS_NICE CAP_SYS_PACCT CAP_SYS_PTRACE CAP_SYS_RAWIO CAP_SYS_TIME
+		CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM`)
+	if o.with(policy.NSUser) { // of those on the host this one may be missing
+		all = append(all, "CAP_SYS_RESOURCE")
 	}
+	return all
 }
 
 // guestEnv is the guest's own environment: without it the runtime would look for

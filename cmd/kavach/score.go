@@ -33,7 +33,7 @@ const notBuilt = "not built in this version"
 
 func scoreCommand() *command {
 	var policies []string
-	backendFlag, asJSON := "auto", false
+	backendFlag, runtime, asJSON := "auto", "", false
 	return &command{
 		name: "score", args: "[flags]", short: "say what a policy would get on each backend here, and why",
 		long: `Make a sandbox with the policy on each backend, and show what was proven of it.
@@ -44,13 +44,14 @@ available.`,
 		flags: func(f *flags) {
 			f.Texts(&policies, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
 			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
+			registerRuntime(f, &runtime)
 			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
-		run: func([]string) error { return showScores(policies, backendFlag, asJSON) },
+		run: func([]string) error { return showScores(policies, backendFlag, runtime, asJSON) },
 	}
 }
 
-func showScores(policies []string, only string, asJSON bool) error {
+func showScores(policies []string, only, runtime string, asJSON bool) error {
 	p, err := loadPolicies(policies)
 	if err != nil {
 		return err
@@ -65,7 +66,7 @@ func showScores(policies []string, only string, asJSON bool) error {
 	var list []scored
 	for _, name := range backend.Names() {
 		if only == "auto" || only == name {
-			list = append(list, scoreOn(stop.ctx, name, p))
+			list = append(list, scoreOn(stop.ctx, name, runtime, p))
 		}
 	}
 	if stop.ctx.Err() != nil {
@@ -82,9 +83,9 @@ func showScores(policies []string, only string, asJSON bool) error {
 	return err
 }
 
-func scoreOn(ctx context.Context, name string, p policy.Policy) scored {
+func scoreOn(ctx context.Context, name, runtime string, p policy.Policy) scored {
 	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
-	rt := &kavach.Runtime{Backends: all.All()}
+	rt := &kavach.Runtime{Backends: all.Using(runtime)}
 	if rt.Find(name) == nil {
 		return s
 	}

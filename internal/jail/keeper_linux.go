@@ -59,7 +59,7 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Tmp, Mode: 0o1777})
 		}
 	}
-	inner, more, err := plan(c, as)
+	inner, more, err := planContainer(c, as)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,6 +68,19 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 	}
 	ops = append(append(ops, inner...), guest.Op{Kind: guest.OpFile, Path: Bundle + "/config.json", Data: string(c.Container.Config), Mode: 0o400})
 	return ops, append(sources, more...), nil
+}
+
+// planContainer is the plan of the container's root: without that layer, the
+// host's whole, which can only be read where the runtime is the host's root.
+func planContainer(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
+	if !c.with(policy.RootPivoted) {
+		host := guest.Op{Kind: guest.OpBind, Path: "/", Source: "/"}
+		if c.with(policy.NSUser) {
+			host.Flags = guest.BindAsIs
+		}
+		return []guest.Op{host}, nil, nil
+	}
+	return plan(c, as)
 }
 
 // inKeeper is where in the keeper an op works on the container's files. What is
@@ -89,7 +102,7 @@ func (j *Jail) keeperSetup(ops []guest.Op) *guest.Setup {
 	return &guest.Setup{
 		Hostname: hostname,
 		Scratch:  j.cfg.Scratch + ownSpace + runtimeSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
-		Ops: ops, Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: true, CloseFDs: true},
+		Ops: ops, Pivot: true, Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
+		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: j.cfg.with(policy.NoNewPrivs), CloseFDs: true},
 	}
 }

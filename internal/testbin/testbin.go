@@ -23,6 +23,7 @@ import (
 const (
 	EnvKavach = "KAVACH_TEST_BIN"
 	EnvAttack = "KAVACH_TEST_ATTACK"
+	EnvRunsc  = "KAVACH_TEST_RUNSC"
 )
 
 var (
@@ -40,6 +41,11 @@ func Kavach(t testing.TB) string {
 // Attack returns the path of the program that the conformance rows run inside.
 func Attack(t testing.TB) string {
 	return program(t, EnvAttack, "github.com/kavach-dev/kavach/backend/backendtest/attack")
+}
+
+// Runsc returns the path of kavach-runsc.
+func Runsc(t testing.TB) string {
+	return program(t, EnvRunsc, "github.com/kavach-dev/kavach/cmd/kavach-runsc")
 }
 
 func program(t testing.TB, env, pkg string) string {
@@ -71,6 +77,9 @@ func build(pkg string) (_ string, err error) {
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
 	cmd := exec.Command("go", "build", "-o", path, pkg)
+	if module := filepath.Join(root(), "cmd", filepath.Base(pkg)); isModule(module) {
+		cmd = exec.Command("go", "build", "-C", module, "-o", path, ".")
+	}
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
@@ -115,4 +124,18 @@ func heed() {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
+}
+
+// root is the directory of the main module, above the test's own.
+func root() string {
+	dir, _ := os.Getwd() // the package's, in a test
+	for dir != "/" && !isModule(dir) {
+		dir = filepath.Dir(dir)
+	}
+	return dir
+}
+
+func isModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
 }
