@@ -68,6 +68,7 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 	if b.Kind == GVisor {
 		adaptSpec(config, o, cfg.Loopback)
 		cfg.Container.UserNS, cfg.Container.Devices = -1, b.devices()
+		cfg.Container.Memory, cfg.Container.Tasks = sentryMemory, sentryTasks+stubTasks*max(cfg.PIDs, 0)
 	}
 	if cfg.Container.Config, err = json.Marshal(config); err != nil {
 		return nil, err

@@ -20,6 +20,16 @@ import (
 // platforms are the ways in which gVisor gets at system calls.
 var platforms = []string{"systrap", "ptrace", "kvm"}
 
+// What a sandbox of gVisor takes of this machine beside what its commands use: the
+// memory of the sentry and the gofer, their threads, and for each process inside
+// the one that its code is run in, with its threads. How many processes there may
+// be inside is the sentry's to keep (RLIMIT_NPROC).
+const (
+	sentryMemory = 64 << 20
+	sentryTasks  = 256
+	stubTasks    = 3
+)
+
 const kvmDevice = "/dev/kvm"
 
 // devices are what the platform needs.

@@ -40,6 +40,8 @@ type run struct {
 
 	loopback bool   // the policy wants one
 	gvisor   gvisor // what is looked at of runsc
+
+	settled chan struct{} // closed when no call of the runtime goes on
 }
 
 // ended is how the runtime ended.
@@ -60,7 +62,9 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 	}
 	end := make(chan ended, 1)
 	asked := make(chan error, 1)
+	r.settled = make(chan struct{})
 	go func() {
+		defer close(r.settled)
 		exit, err := p.Wait(ctx)
 		end <- ended{exit, err}
 		if err == nil && exit.Code == 0 {

@@ -51,6 +51,7 @@ func (r *run) look(e *evidence.Evidence, p *evidence.Probe) error {
 		return err
 	}
 	e.Environ = slices.DeleteFunc(e.Environ, ofRunsc)
+	<-r.settled // what is left of the runtime is the sentry and the gofer
 	if err := r.lookAround(e); err != nil {
 		return fmt.Errorf("look at the sentry: %w", err)
 	}

@@ -224,6 +224,9 @@ func limitsProof(e Evidence, p *policy.Policy) backend.Proof {
 	if e.Cgroup != nil {
 		proof.State = boundsState(e.Cgroup, want)
 		proof.Outside = fmt.Sprintf("its cgroup: %s; %d of its tasks are for the guest", strings.Join(e.Cgroup.Files, ", "), e.Cgroup.OwnTasks)
+		if own := e.Cgroup.OwnMemory; own > 0 {
+			proof.Outside += fmt.Sprintf(" and the runtime, and %d bytes of memory", own)
+		}
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")

@@ -106,6 +106,10 @@ type Container struct {
 	// one that would put a /tmp of its own there.
 	BindTmp bool
 
+	// Memory, in bytes, and Tasks are allowed on top of those limits for what the
+	// runtime leaves running beside the commands. Zero: nothing.
+	Memory, Tasks int64
+
 	// UserNS is how many user namespaces the runtime makes. -1: any number.
 	UserNS int64
 }
