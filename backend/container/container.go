@@ -48,7 +48,8 @@ type Backend struct {
 	// if it can, else kavach in PATH.
 	Guest string
 
-	// without leaves layers out, and patience is how long a runtime may take to
+	// without leaves layers out, but never ns.user, as the runtime would be the
+	// host's root then, and patience is how long a runtime may take to
 	// start a container; tests set them. Zero: startPatience.
 	without  []policy.Control
 	patience time.Duration

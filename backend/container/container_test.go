@@ -24,6 +24,7 @@ func TestConformance(t *testing.T) {
 				Layers: policy.Controls(),
 				Fixed: map[policy.Control]string{
 					policy.NoNewPrivs: "a guest that has no capability from the start could not confine anything (seccomp(2), landlock(7))",
+					policy.NSUser:     "the runtime would be the host's root",
 					policy.FDsClean:   "a runtime hands on the descriptors that it is told to, and closes all others",
 				},
 			})
