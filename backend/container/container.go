@@ -15,7 +15,11 @@
 // far as the keeper, from which the same kernel keeps the host.
 package container
 
-import "github.com/kavach-dev/kavach/policy"
+import (
+	"time"
+
+	"github.com/kavach-dev/kavach/policy"
+)
 
 // Kind is what keeps the code from the kernel.
 type Kind int
@@ -48,8 +52,11 @@ type Backend struct {
 	// if it can, else kavach in PATH.
 	Guest string
 
-	// without leaves layers out; tests set it.
-	without []policy.Control
+	// without leaves layers out, but never ns.user, as the runtime would be the
+	// host's root then, and patience is how long a runtime may take to
+	// start a container; tests set them. Zero: startPatience.
+	without  []policy.Control
+	patience time.Duration
 }
 
 // Name returns "oci" or "gvisor".

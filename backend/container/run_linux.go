@@ -44,6 +44,13 @@ type run struct {
 	settled chan struct{} // closed when no call of the runtime goes on
 }
 
+func (r *run) patience() time.Duration {
+	if r.backend.patience > 0 {
+		return r.backend.patience
+	}
+	return startPatience
+}
+
 // ended is how the runtime ended.
 type ended struct {
 	exit backend.Exit
@@ -54,7 +61,7 @@ type ended struct {
 // looked at, and the runtime itself is gone. Where it fails, the jail is to be
 // closed.
 func (r *run) start(ctx context.Context) (*jail.Contained, error) {
-	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	ctx, cancel := context.WithTimeout(ctx, r.patience())
 	defer cancel()
 	conn, p, err := r.launch(ctx)
 	if err != nil {
@@ -80,7 +87,11 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 	if err != nil {
 		return nil, r.explain(ctx, err, end)
 	}
-	if e := <-end; e.err != nil || e.exit.Code != 0 {
+	e := <-end
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, r.unavailable(fmt.Sprintf("%s run did not end within %v; %s", r.path, r.patience(), r.words()))
+	}
+	if e.err != nil || e.exit.Code != 0 {
 		return nil, r.failed(e)
 	}
 	if err := <-asked; err != nil {
@@ -194,8 +205,8 @@ func (r *run) check(inside *jail.Contained) error {
 	if r.backend.Kind == GVisor {
 		return r.checkSentry(inside)
 	}
-	if o := (&specOptions{without: r.backend.without}); !o.with(policy.NSPid) || !o.with(policy.NSUser) {
-		return nil // it is another process then, or one with another cgroup than the runtime's
+	if slices.Contains(r.backend.without, policy.NSPid) {
+		return nil // there is nothing to hold it against
 	}
 	pids, err := initOf(inside.Evidence)
 	if err != nil {
@@ -212,20 +223,25 @@ func (r *run) check(inside *jail.Contained) error {
 // something that came after it.
 func (r *run) explain(ctx context.Context, err error, end <-chan ended) error {
 	const moment = 200 * time.Millisecond // what its end takes to get here
+	e := ended{err: err}
 	select {
-	case e := <-end:
-		if e.err == nil && e.exit.Code == 0 {
-			return err
-		}
-		if ctx.Err() == nil {
-			return r.failed(e)
-		}
+	case e = <-end:
 	case <-time.After(moment):
 	}
-	if errors.Is(ctx.Err(), context.Canceled) {
+	var failed *guest.Failed
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
 		return ctx.Err()
+	case r.jail.OOMKills() > 0:
+		return r.noMemory()
+	case e.err == nil && e.exit.Code != 0:
+		return r.failed(e)
+	case ctx.Err() != nil:
+		return r.unavailable(fmt.Sprintf("%s did not start a container within %v; %s", r.path, r.patience(), r.words()))
+	case errors.As(err, &failed):
+		return err
 	}
-	return r.unavailable(fmt.Sprintf("%s did not start a container within %v; %s", r.path, startPatience, r.words()))
+	return r.unavailable(fmt.Sprintf("%s run did not bring up the guest in a container: %v; %s", r.path, err, r.words()))
 }
 
 // failed says why the runtime did not do it.
@@ -240,7 +256,7 @@ func (r *run) failed(e ended) error {
 	how += "; " + r.words()
 	switch {
 	case r.jail.OOMKills() > 0:
-		return fmt.Errorf("%s; the sandbox was out of memory, of which the runtime takes some as well; allow it more (resources.memory, --memory)", how)
+		return r.noMemory()
 	case r.ids == 0 && r.uid != 0:
 		return &backend.UnsupportedError{
 			Backend: r.backend.Name(), Control: policy.NSUser,
@@ -249,6 +265,12 @@ func (r *run) failed(e ended) error {
 		}
 	}
 	return r.unavailable(how)
+}
+
+// noMemory: the runtime is in the sandbox's cgroup, as all that it starts is.
+func (r *run) noMemory() error {
+	return fmt.Errorf("%s run: the sandbox was out of memory before it was ready, of which the runtime takes some as well; allow it more (resources.memory, --memory); %s",
+		r.path, r.words())
 }
 
 // words are the last that the runtime, or the guest, printed.

@@ -85,7 +85,7 @@ func newSpec(o specOptions) *specs.Spec {
 		s.Linux.UIDMappings, s.Linux.GIDMappings = mapping(o.uid, o.ids), mapping(o.gid, o.ids)
 	}
 	if !o.with(policy.CapsNone) {
-		all := o.allCapabilities()
+		all := allCapabilities()
 		s.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all, Inheritable: all, Ambient: all}
 	}
 	if o.with(policy.ProcMasked) {
@@ -93,9 +93,6 @@ func newSpec(o specOptions) *specs.Spec {
 	}
 	if !o.with(policy.SeccompOn) {
 		s.Linux.Seccomp = nil
-	}
-	if !o.with(policy.NSUser) {
-		s.Linux.CgroupsPath = "/" // where it is: it would make one on the host
 	}
 	return s
 }
@@ -139,9 +136,9 @@ func (o *specOptions) namespaces() []specs.LinuxNamespace {
 	return list
 }
 
-// ownUser says that the container has a user namespace of its own, in which what
-// capabilities there are mean nothing to what the keeper has mounted.
-func (o *specOptions) ownUser() bool { return o.with(policy.NSUser) && o.with(policy.CapsNone) }
+// ownUser says that the container has a user namespace of its own, beside the
+// keeper's: capabilities mean nothing in there to what the keeper has mounted.
+func (o *specOptions) ownUser() bool { return o.with(policy.CapsNone) }
 
 // seccompSpec is what the runtime itself installs: see seccomp.Filters.Outer.
 func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
@@ -177,18 +174,14 @@ func mapping(id, all int) []specs.LinuxIDMapping {
 
 // allCapabilities are those that the container would have without that layer
 // (capabilities(7)).
-func (o *specOptions) allCapabilities() []string {
-	all := strings.Fields(`
+func allCapabilities() []string {
+	return strings.Fields(`
 		CAP_AUDIT_CONTROL CAP_AUDIT_READ CAP_AUDIT_WRITE CAP_BLOCK_SUSPEND CAP_BPF CAP_CHECKPOINT_RESTORE CAP_CHOWN
 		CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_IPC_LOCK CAP_IPC_OWNER CAP_KILL CAP_LEASE
 		CAP_LINUX_IMMUTABLE CAP_MAC_ADMIN CAP_MAC_OVERRIDE CAP_MKNOD CAP_NET_ADMIN CAP_NET_BIND_SERVICE CAP_NET_BROADCAST
 		CAP_NET_RAW CAP_PERFMON CAP_SETFCAP CAP_SETGID CAP_SETPCAP CAP_SETUID CAP_SYSLOG CAP_SYS_ADMIN CAP_SYS_BOOT
 		CAP_SYS_CHROOT CAP_SYS_MODULE CAP_SYS_NICE CAP_SYS_PACCT CAP_SYS_PTRACE CAP_SYS_RAWIO CAP_SYS_TIME
-		CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM`)
-	if o.with(policy.NSUser) { // of those on the host this one may be missing
-		all = append(all, "CAP_SYS_RESOURCE")
-	}
-	return all
+		CAP_SYS_RESOURCE CAP_SYS_TTY_CONFIG CAP_WAKE_ALARM`)
 }
 
 // guestEnv is the guest's own environment: without it the runtime would look for

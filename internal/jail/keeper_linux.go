@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -32,6 +33,9 @@ const runtimeSpace = 4 << 20
 
 // planKeeper is plan for a keeper and for its container's root.
 func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
+	if !c.with(policy.NSUser) {
+		return nil, nil, errors.New("the runtime would be root on the host itself")
+	}
 	own := Config{Root: policy.RootHost, Without: c.Without}
 	if ops, err = hostRoot(&own); err != nil {
 		return nil, nil, err
@@ -71,14 +75,10 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 }
 
 // planContainer is the plan of the container's root: without that layer, the
-// host's whole, which can only be read where the runtime is the host's root.
+// host's whole.
 func planContainer(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 	if !c.with(policy.RootPivoted) {
-		host := guest.Op{Kind: guest.OpBind, Path: "/", Source: "/"}
-		if c.with(policy.NSUser) {
-			host.Flags = guest.BindAsIs
-		}
-		return []guest.Op{host}, nil, nil
+		return []guest.Op{{Kind: guest.OpBind, Path: "/", Source: "/", Flags: guest.BindAsIs}}, nil, nil
 	}
 	return plan(c, as)
 }
