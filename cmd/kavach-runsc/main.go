@@ -25,11 +25,17 @@ import (
 	"gvisor.dev/gvisor/runsc/cli"
 	"gvisor.dev/gvisor/runsc/cmd"
 	"gvisor.dev/gvisor/runsc/cmd/util"
+	"gvisor.dev/gvisor/runsc/config"
 	"gvisor.dev/gvisor/runsc/flag"
 	"gvisor.dev/gvisor/runsc/fsgofer/extension"
 )
 
 func main() {
+	// The sentry executes itself where there is no C library to link it with.
+	if config.CgoEnabled {
+		fmt.Fprintln(os.Stderr, "kavach-runsc: this was built with cgo, and cannot run in an empty root directory: build it with CGO_ENABLED=0")
+		os.Exit(1)
+	}
 	flag.CommandLine.Var(version{}, "version", "show which gVisor this is, and exit.")
 	extension.Register(&goferDomain{})
 	cli.Run(nil, commands(), nil)
