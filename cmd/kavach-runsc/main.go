@@ -28,6 +28,7 @@ import (
 	"gvisor.dev/gvisor/runsc/config"
 	"gvisor.dev/gvisor/runsc/flag"
 	"gvisor.dev/gvisor/runsc/fsgofer/extension"
+	"gvisor.dev/gvisor/runsc/specutils"
 )
 
 func main() {
@@ -67,17 +68,12 @@ func (version) IsBoolFlag() bool { return true }
 
 // Set prints the version, and ends the program.
 func (version) Set(string) error {
-	fmt.Printf("kavach-runsc version %s\nspec: %s\n", gvisorVersion(), specVersion)
+	fmt.Printf("kavach-runsc version %s\nspec: %s\n", gvisorVersion(), specutils.Version)
 	os.Exit(0)
 	return nil
 }
 
-const (
-	gvisorModule = "gvisor.dev/gvisor"
-
-	// specVersion is the OCI runtime specification that this gVisor follows.
-	specVersion = "1.2.0"
-)
+const gvisorModule = "gvisor.dev/gvisor"
 
 // gvisorVersion is that of the module which was built in.
 func gvisorVersion() string {
