@@ -26,8 +26,11 @@ func (b *boot) Execute(ctx context.Context, f *flag.FlagSet, args ...any) subcom
 	if err := allowed(args[0].(*config.Config)); err != nil {
 		util.Fatalf("%v", err)
 	}
-	if confine.IsSentry(os.Args) {
+	switch {
+	case confine.IsSentry(os.Args):
 		tell(confine.CheckSentry())
+	case f.Lookup("setup-root").Value.String() != "true":
+		util.Fatalf("a sentry without a root directory of its own is not confined: kavach-runsc run starts one that is")
 	}
 	return b.Boot.Execute(ctx, f, args...)
 }

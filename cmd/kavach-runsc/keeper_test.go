@@ -297,7 +297,7 @@ func chmod(mode os.FileMode, names ...string) error {
 // specification is that of a container as Kavach's gvisor backend writes it.
 func specification(args []string) *specs.Spec {
 	s := &specs.Spec{
-		Version: specVersion,
+		Version: specs.Version,
 		Process: &specs.Process{
 			User: specs.User{UID: inside, GID: inside}, Args: args, Cwd: "/", NoNewPrivileges: true,
 			Env: []string{"PATH=/bin"}, Capabilities: &specs.LinuxCapabilities{},

@@ -25,11 +25,18 @@ import (
 	"gvisor.dev/gvisor/runsc/cli"
 	"gvisor.dev/gvisor/runsc/cmd"
 	"gvisor.dev/gvisor/runsc/cmd/util"
+	"gvisor.dev/gvisor/runsc/config"
 	"gvisor.dev/gvisor/runsc/flag"
 	"gvisor.dev/gvisor/runsc/fsgofer/extension"
+	"gvisor.dev/gvisor/runsc/specutils"
 )
 
 func main() {
+	// The sentry executes itself where there is no C library to link it with.
+	if config.CgoEnabled {
+		fmt.Fprintln(os.Stderr, "kavach-runsc: this was built with cgo, and cannot run in an empty root directory: build it with CGO_ENABLED=0")
+		os.Exit(1)
+	}
 	flag.CommandLine.Var(version{}, "version", "show which gVisor this is, and exit.")
 	extension.Register(&goferDomain{})
 	cli.Run(nil, commands(), nil)
@@ -61,17 +68,12 @@ func (version) IsBoolFlag() bool { return true }
 
 // Set prints the version, and ends the program.
 func (version) Set(string) error {
-	fmt.Printf("kavach-runsc version %s\nspec: %s\n", gvisorVersion(), specVersion)
+	fmt.Printf("kavach-runsc version %s\nspec: %s\n", gvisorVersion(), specutils.Version)
 	os.Exit(0)
 	return nil
 }
 
-const (
-	gvisorModule = "gvisor.dev/gvisor"
-
-	// specVersion is the OCI runtime specification that this gVisor follows.
-	specVersion = "1.2.0"
-)
+const gvisorModule = "gvisor.dev/gvisor"
 
 // gvisorVersion is that of the module which was built in.
 func gvisorVersion() string {

@@ -77,6 +77,10 @@ func allowed(conf *config.Config) error {
 		{conf.Network != config.NetworkNone && conf.Network != config.NetworkSandbox, "--network: use none or sandbox: any other gives the sandbox sockets of this kernel"},
 		{conf.ProfileEnable, "--profile loosens the sentry's filter: leave it out"},
 		{conf.TestOnlyAllowRunAsCurrentUserWithoutChroot, "--TESTONLY-unsafe-nonroot leaves the sentry this root directory: leave it out"},
+		{conf.DisableSeccomp, "without its filter the sentry may make any system call: leave that out"},
+		{conf.GetHostUDS() != config.HostUDSNone, "--host-uds connects the sandbox to sockets out here: leave it out"},
+		{conf.HostFifo != config.HostFifoNone, "--host-fifo connects the sandbox to pipes out here: leave it out"},
+		{conf.CharacterDevicePolicy != config.CharDevEmulatedOnly, "--character-device-policy opens devices of this kernel: leave it out"},
 		{conf.AllowFlagOverride, "--allow-flag-override lets the specification say otherwise: leave it out"},
 	} {
 		if no.is {

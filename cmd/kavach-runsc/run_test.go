@@ -174,6 +174,14 @@ func TestUnconfinedSentryStops(t *testing.T) {
 	}
 }
 
+// Nor does one that was started without the root directory that gVisor builds.
+func TestSentryWithoutRootStops(t *testing.T) {
+	out, err := exec.Command(program(t), "--directfs=false", "--network=none", "boot", "test").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "a root directory of its own") {
+		t.Errorf("%v, %q", err, out)
+	}
+}
+
 // What weakens the confinement is refused, with what to do; TestRun has what is not.
 func TestRefusedFlags(t *testing.T) {
 	for _, c := range []struct{ flag, want string }{
@@ -183,6 +191,9 @@ func TestRefusedFlags(t *testing.T) {
 		{"--profile", "leave it out"},
 		{"--TESTONLY-unsafe-nonroot", "leave it out"},
 		{"--allow-flag-override", "leave it out"},
+		{"--host-uds=open", "leave it out"},
+		{"--host-fifo=open", "leave it out"},
+		{"--character-device-policy=passthrough", "leave it out"},
 	} {
 		flags := append(slices.Clone(closed), c.flag)
 		j := job{Runsc: program(t), Flags: flags, Args: []string{"/bin/echo", "it runs"}}
