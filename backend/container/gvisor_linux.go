@@ -66,6 +66,19 @@ func (b *Backend) refuses(p *policy.Policy) error {
 	return nil
 }
 
+// refusesIDs says which ids runsc cannot give. An ordinary user has one, which is
+// root's in the keeper, and runsc starts its sentry as somebody else than that.
+func (b *Backend) refusesIDs(o specOptions) error {
+	if b.Kind != GVisor || o.ids > 0 || o.uid != 0 {
+		return nil
+	}
+	return &backend.UnsupportedError{
+		Backend: b.Name(), Control: policy.NSUser,
+		Reason:  "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
+		Fix:     "be somebody else inside (leave out --user, or process.user), or run it as root",
+	}
+}
+
 // adaptSpec makes of the configuration of a container one that means the same to
 // runsc. The namespaces are those of the sentry and the gofer: what is inside is
 // in none of this kernel.
@@ -93,7 +106,18 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 // layers are there for.
 func adaptSetup(s *guest.Setup) {
 	s.Confine.Landlock, s.Confine.Unheard = false, true
+	for n := range s.Rlimits { // it is there where there is no cgroup
+		if l := &s.Rlimits[n]; l.Resource == unix.RLIMIT_DATA {
+			l.Resource, l.Value = unix.RLIMIT_AS, l.Value+reserved
+			s.ProbeLimits = true
+		}
+	}
 }
+
+// reserved is for what programs map and never use, which counts for RLIMIT_AS: the
+// runtime of Go takes 600 MiB of addresses. To RLIMIT_DATA, which leaves it out,
+// gVisor holds nothing but the heap of brk(2).
+const reserved = 1 << 30
 
 // runscFlags are for every call of runsc. The sentry opens no file: the gofer does
 // (directfs=false). Overlays are the keeper's, whose layers are looked at.
