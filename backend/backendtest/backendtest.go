@@ -52,6 +52,10 @@ type Target struct {
 	// by a command inside, and on the host for what the sandbox is made of.
 	Inside bool
 
+	// NoTwin are rows, by their names, whose twin fails for a reason of the
+	// backend's own, and which.
+	NoTwin map[string]string
+
 	// Refuses are rows, by their names, whose policy is refused, and why.
 	Refuses map[string]string
 
@@ -151,7 +155,7 @@ type Env struct {
 
 // Run runs every row on the target.
 func Run(t *testing.T, target Target) {
-	for _, name := range slices.Concat(slices.Collect(maps.Keys(target.Except)), slices.Collect(maps.Keys(target.Refuses))) {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(target.Except)), slices.Collect(maps.Keys(target.Refuses)), slices.Collect(maps.Keys(target.NoTwin))) {
 		if !slices.ContainsFunc(Rows(), func(r Row) bool { return r.Name == name }) {
 			t.Errorf("%q is named, and there is no such row", name)
 		}
@@ -200,6 +204,8 @@ func runRow(t *testing.T, target Target, row Row) {
 		switch {
 		case row.NoTwin != "":
 			t.Log("no twin:", row.NoTwin)
+		case target.NoTwin[row.Name] != "":
+			t.Log("no twin:", target.NoTwin[row.Name])
 		case target.fixed(row) != "":
 			t.Log("no twin:", target.fixed(row))
 		case row.RootTwin && os.Geteuid() != 0:

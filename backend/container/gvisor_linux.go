@@ -1,7 +1,7 @@
 package container
 
 import (
-	"fmt"
+	"cmp"
 	"os"
 	"slices"
 
@@ -10,15 +10,13 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/policy"
 )
 
 // What is different where the runtime is runsc, which brings a kernel of its own:
 // the sentry, a program that serves the system calls of the container, and the
 // gofer, which opens its files.
-
-// platforms are the ways in which gVisor gets at system calls.
-var platforms = []string{"systrap", "ptrace", "kvm"}
 
 // What a sandbox of gVisor takes of this machine beside what its commands use: the
 // memory of the sentry and the gofer, their threads, and for each process inside
@@ -45,10 +43,8 @@ func (b *Backend) refuses(p *policy.Policy) error {
 	if b.Kind != GVisor {
 		return nil
 	}
-	if b.Platform != "" && !slices.Contains(platforms, b.Platform) {
-		return &backend.UnavailableError{
-			Backend: b.Name(), Reason: fmt.Sprintf("gVisor has no platform %q", b.Platform), Fix: "use systrap, ptrace or kvm",
-		}
+	if err := b.platformError(); err != nil {
+		return err
 	}
 	narrowed := func(m policy.Mount) bool { return len(m.Rights) > 0 }
 	switch {
@@ -74,8 +70,8 @@ func (b *Backend) refusesIDs(o specOptions) error {
 	}
 	return &backend.UnsupportedError{
 		Backend: b.Name(), Control: policy.NSUser,
-		Reason:  "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
-		Fix:     "be somebody else inside (leave out --user, or process.user), or run it as root",
+		Reason: "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
+		Fix:    "be somebody else inside (leave out --user, or process.user), or run it as root",
 	}
 }
 
@@ -100,6 +96,23 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 	s.Mounts = append(s.Mounts, specs.Mount{
 		Destination: "/sys", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "nodev", "noexec", "size=4k"},
 	})
+}
+
+// writableMounts are what is to be written to, as mounts that the sentry knows of:
+// to it the root directory is one, whatever is mounted in there for the gofer, and
+// read-only as a whole. What the keeper has mounted read-only stays so.
+func writableMounts(p *policy.Policy) (list []specs.Mount) {
+	for _, m := range p.Filesystem.Mounts {
+		if m.Access == "" || m.Access == policy.AccessRead {
+			continue
+		}
+		target := cmp.Or(m.Target, m.Source)
+		list = append(list, specs.Mount{
+			Destination: target, Type: "bind", Source: jail.Bundle + "/rootfs" + target, Options: []string{"rbind", "rw", "nosuid", "nodev"},
+		})
+	}
+	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) }) // what is above comes first
+	return list
 }
 
 // adaptSetup leaves out what gVisor's kernel does not have, and the sentry's own
