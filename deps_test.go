@@ -37,6 +37,8 @@ var importRules = []importRule{
 	{"backend/noop", []string{"backend", "policy"}, "no backend imports another, or the root package"},
 	{"backend/process", []string{"backend", "policy", "guest", "internal/jail", "internal/cgroup", "internal/seccomp", "golang.org/x/sys/unix"}, "no backend imports another, or the root package"},
 	{"backend/all", []string{"backend", "backend/noop", "backend/process"}, "the only list of backends"},
+	{"image", []string{"backend", "internal/tarfile", "golang.org/x/sys/unix"}, "it is linked into every kavach, and fetches nothing itself"},
+	{"internal/tarfile", nil, "reads archives, and nothing else"},
 	{"workspace", []string{"golang.org/x/sys/unix"}, "it compares two directories, whoever made them"},
 	{".", []string{"backend", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},
 }
