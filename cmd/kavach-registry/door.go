@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,10 +24,12 @@ import (
 type door struct {
 	inner    *http.Transport
 	patience time.Duration
+	insecure []string // HOST or HOST:PORT that may speak plain HTTP, beside this machine
 
 	mu      sync.Mutex
-	plain   map[string]bool // HOST[:PORT] that speaks plain HTTP, and may
-	greeted bool            // we are logged in, and answers may be long
+	decided map[string]string // HOST[:PORT] → the scheme that it is spoken to with
+	greeted bool              // we are logged in, and answers may be long
+	known   map[string]bool   // what was sent as credentials
 }
 
 // plainError is a request that would have gone out without TLS.
@@ -36,7 +39,7 @@ func (e *plainError) Error() string { return "refused to speak plain HTTP with "
 
 // newDoor trusts whom the machine trusts (and so SSL_CERT_FILE), and those whose
 // certificates are in files.
-func newDoor(files []string, patience time.Duration) (*door, error) {
+func newDoor(files, insecure []string, patience time.Duration) (*door, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, &trouble{Kind: kindTLS, Message: fmt.Sprintf("cannot read the certificates of this machine: %v", err), Fix: "install ca-certificates"}
@@ -52,7 +55,9 @@ func newDoor(files []string, patience time.Duration) (*door, error) {
 	}
 	return &door{
 		patience: patience,
-		plain:    make(map[string]bool),
+		insecure: insecure,
+		decided:  make(map[string]string),
+		known:    make(map[string]bool),
 		inner: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			DialContext:            (&net.Dialer{Timeout: patience, KeepAlive: 30 * time.Second}).DialContext,
@@ -95,27 +100,49 @@ func hostname(host string) string {
 	return strings.Trim(host, "[]")
 }
 
+// mayBePlain reports whether a host may be spoken to without TLS.
+func (d *door) mayBePlain(host string) bool {
+	return isLoopback(host) || slices.Contains(d.insecure, host) || slices.Contains(d.insecure, hostname(host))
+}
+
 // decide finds out whether a registry is spoken to in plain HTTP: where that is
 // allowed, and TLS was answered with HTTP. Anything else is TLS.
-func (d *door) decide(ctx context.Context, host string, insecure []string) (plain bool, err error) {
-	if !isLoopback(host) && !slices.Contains(insecure, host) && !slices.Contains(insecure, hostname(host)) {
-		return false, nil
+func (d *door) decide(ctx context.Context, host string) (plain bool, err error) {
+	if d.mayBePlain(host) {
+		plain, err = d.tryTLS(ctx, host)
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.decided[host] = "https"
+	if plain {
+		d.decided[host] = "http"
+	}
+	return plain, err
+}
+
+// tryTLS reports whether TLS is answered with HTTP.
+func (d *door) tryTLS(ctx context.Context, host string) (plain bool, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/v2/", nil)
 	if err != nil {
 		return false, err
 	}
+	var silent *silenceError
 	resp, err := d.RoundTrip(req)
-	if err == nil {
+	switch {
+	case err == nil:
 		return false, resp.Body.Close()
+	case answeredHTTP(err):
+		return true, nil
+	case errors.As(err, &silent):
+		return false, err
 	}
-	if !errors.Is(err, http.ErrSchemeMismatch) {
-		return false, nil // the real request says what is wrong
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.plain[host] = true
-	return true, nil
+	return false, nil // the real request says what is wrong
+}
+
+// answeredHTTP reports whether TLS was answered with HTTP, as http.Client does.
+func answeredHTTP(err error) bool {
+	var record tls.RecordHeaderError
+	return errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/"
 }
 
 // welcome ends the bound on answers, which whoever reads them bounds from now on.
@@ -125,17 +152,38 @@ func (d *door) welcome() {
 	d.greeted = true
 }
 
+// admit says why a request may not go out; nil: it may.
+func (d *door) admit(req *http.Request) error {
+	host, scheme := req.URL.Host, req.URL.Scheme
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, secret, _ := strings.Cut(req.Header.Get("Authorization"), " "); secret != "" {
+		d.known[secret] = true
+	}
+	switch decided := d.decided[host]; {
+	case scheme == "https" && decided == "http":
+		return http.ErrSchemeMismatch // it was found out before
+	case scheme == "http" && (decided == "https" || !d.mayBePlain(host)):
+		return &plainError{host}
+	}
+	return nil
+}
+
+// secrets are what was sent as credentials.
+func (d *door) secrets() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Collect(maps.Keys(d.known))
+}
+
 // RoundTrip implements http.RoundTripper.
 func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
-	d.mu.Lock()
-	plain, greeted := d.plain[req.URL.Host], d.greeted
-	d.mu.Unlock()
-	switch {
-	case req.URL.Scheme == "http" && !plain:
-		return nil, &plainError{req.URL.Host}
-	case req.URL.Scheme == "https" && plain:
-		return nil, http.ErrSchemeMismatch // it was found out before
+	if err := d.admit(req); err != nil {
+		return nil, err
 	}
+	d.mu.Lock()
+	greeted := d.greeted
+	d.mu.Unlock()
 	w := newWatch(req.Context(), req.URL.Host, d.patience)
 	resp, err := d.inner.RoundTrip(req.WithContext(w.ctx))
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -52,6 +51,9 @@ func explain(err error, j *job) *trouble {
 	var secrets []string
 	if j != nil {
 		host, looked, secrets = j.host, j.keys.looked(), j.keys.secrets()
+		if j.door != nil {
+			secrets = append(secrets, j.door.secrets()...)
+		}
 	}
 	t := *classify(err, host, looked)
 	t.Message, t.Fix = hide(t.Message, secrets), hide(t.Fix, secrets)
@@ -111,7 +113,7 @@ func connection(err error, host string) *trouble {
 	switch {
 	case errors.As(err, &plain):
 		return tell(kindTLS, "ask whoever runs it for TLS; --insecure-registry "+plain.host+" does without", "%v", plain)
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case answeredHTTP(err):
 		return tell(kindTLS, "ask whoever runs it for TLS; --insecure-registry "+host+" does without", "%s speaks plain HTTP, and no TLS", host)
 	case errors.As(err, &unknown):
 		return tell(kindTLS, "name the certificate of its authority with --ca FILE", "the certificate of %s is signed by nobody that this machine trusts", host)
