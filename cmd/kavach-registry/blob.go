@@ -16,7 +16,7 @@ import (
 
 // earned is how many bytes make a connection that broke then worth as many new
 // tries as at the beginning: a large layer may take many connections.
-const earned = 16 << 20
+const earned = 1 << 20
 
 // blob is a layer on its way.
 type blob struct {

@@ -147,6 +147,9 @@ func ask(ctx context.Context, helper, server string) (*authn.AuthConfig, error) 
 	if strings.ContainsAny(helper, `/\`) {
 		return nil, noCredentials("name one in PATH", "%q is no name of a credential helper", helper)
 	}
+	if _, err := exec.LookPath(program); err != nil {
+		return nil, noCredentials("install it, or log in without it", "%s, which has the credentials, is not in PATH", program)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, helperPatience, fmt.Errorf("it did not answer within %s", helperPatience))
 	defer cancel()
 	got, err := client.Get(func(args ...string) client.Program { return newHelper(ctx, program, args) }, server)
@@ -155,8 +158,6 @@ func ask(ctx context.Context, helper, server string) (*authn.AuthConfig, error) 
 		return nil, nil
 	case context.Cause(ctx) != nil:
 		return nil, noCredentials("see why it hangs: echo "+server+" | "+program+" get", "%s: %v", program, context.Cause(ctx))
-	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return nil, noCredentials("install it, or log in without it", "%s, which has the credentials, is not in PATH", program)
 	case err != nil:
 		// What the library says of it holds all of the helper's output.
 		return nil, noCredentials("see what it says: echo "+server+" | "+program+" get", "%s failed", program)

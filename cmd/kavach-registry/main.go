@@ -59,6 +59,8 @@ const defaultPatience = 30 * time.Second
 const usage = "write: kavach-registry fetch [--platform OS/ARCH[/VARIANT]] [--have FILE] [--ca FILE] [--insecure-registry HOST] [--progress auto|json|none] [--max-size BYTES] [--patience DURATION] REF DIR"
 
 func main() {
+	// In a process group of its own, it still may draw on the terminal.
+	signal.Ignore(syscall.SIGTTOU)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()

@@ -28,7 +28,7 @@ func (e *statusError) Error() string {
 
 // trouble says what to do about it. looked is where credentials were looked for.
 func (e *statusError) trouble(looked string) *trouble {
-	t := &trouble{Kind: kindServer, Message: e.Error(), Status: e.code}
+	t := &trouble{Kind: kindServer, Message: e.Error(), Status: e.code, Fix: "see that this is a registry (distribution-spec), and what is between it and you"}
 	switch {
 	case e.code == http.StatusUnauthorized, e.code == http.StatusForbidden:
 		t.Kind = kindAuth

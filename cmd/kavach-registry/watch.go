@@ -66,7 +66,7 @@ func (b *watched) Read(p []byte) (int, error) {
 	if w.got += n; w.got >= enough {
 		w.got, w.left = 0, w.patience
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader returns it
+	if err != nil && err != io.EOF {
 		if cause := context.Cause(w.ctx); cause != nil {
 			err = cause
 		}
