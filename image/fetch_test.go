@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
 // script is a stand-in for kavach-registry.
@@ -145,11 +147,7 @@ func TestFetchIsStopped(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 	pid := strings.TrimSpace(read(t, req.Dir, "pid"))
-	for range 1000 { // it was killed, and may be dying
-		if !runs(pid) {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+	if !testclock.Until(10*time.Second, func() bool { return !runs(pid) }) { // it was killed, and may be dying
+		t.Error("what it had started still runs")
 	}
-	t.Error("what it had started still runs")
 }
