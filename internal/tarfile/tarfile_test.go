@@ -40,11 +40,11 @@ func packed(t testing.TB) map[string][]byte {
 	must(t, os.Chtimes(filepath.Join(dir, "empty"), time.Now(), time.Unix(-5, 250000000)))
 	holes, err := os.Create(filepath.Join(dir, "holes"))
 	must(t, err)
-	for i := range int64(40) {
+	for i := range int64(30) {
 		_, err = holes.WriteAt(bytes.Repeat([]byte{'h'}, 4096), i*65536)
 		must(t, err)
 	}
-	must(t, holes.Truncate(8<<20))
+	must(t, holes.Truncate(3<<20))
 	must(t, holes.Close())
 	must(t, os.WriteFile(filepath.Join(dir, "hole"), nil, 0o600))
 	must(t, os.Truncate(filepath.Join(dir, "hole"), 1<<20))
@@ -104,7 +104,7 @@ func listOurs(r *Reader) (list []string, err error) {
 }
 
 // maxCompared bounds the holes that are compared.
-const maxCompared = 200 << 20
+const maxCompared = 16 << 20
 
 func line(kind byte, name, link string, mode, uid, gid, size int64, at time.Time, major, minor int64, xattrs map[string]string, sum []byte) string {
 	if kind != tar.TypeSymlink && kind != tar.TypeLink {
@@ -265,14 +265,12 @@ func TestRefused(t *testing.T) {
 // FuzzReader: what both we and the standard library read is the same.
 func FuzzReader(f *testing.F) {
 	for _, b := range packed(f) {
-		if len(b) < 1<<20 {
-			f.Add(b)
-		}
+		f.Add(b[:16<<10])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		ours, err := listOurs(NewReader(bytes.NewReader(b)))
 		if err != nil {
-			return
+			return // and so it ended, in order
 		}
 		theirs, err := listTheirs(b)
 		if err != nil {
