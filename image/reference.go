@@ -165,6 +165,9 @@ func parseRegistry(s string, bad badFunc) (Reference, error) {
 	} else if !pinned {
 		ref.Tag = "latest"
 	}
+	if name == "" {
+		return bad(formRegistry, "it has no name")
+	}
 	host, repo, found := strings.Cut(name, "/")
 	// As Docker does: the first part is a host where it could not be part of a
 	// name, or is localhost.
