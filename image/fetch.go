@@ -63,12 +63,12 @@ type FetchError struct {
 	Status  int    // of HTTP; 0: none
 }
 
+// Error does not say which image: the store does.
 func (e *FetchError) Error() string {
-	text := fmt.Sprintf("fetch %s: %s", e.Ref, e.Problem)
-	if e.Fix != "" {
-		text += "; " + e.Fix
+	if e.Fix == "" {
+		return e.Problem
 	}
-	return text
+	return e.Problem + "; " + e.Fix
 }
 
 // Is reports that an image which the registry does not have is ErrNotFound.
