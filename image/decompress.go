@@ -50,7 +50,7 @@ type wrapped struct {
 
 func (w wrapped) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
+	if err != nil && err != io.EOF {
 		err = invalid("read it as %s: %w", w.kind, err)
 	}
 	return n, err
