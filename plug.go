@@ -46,6 +46,8 @@ type Event struct {
 	Exec    int                // which command of the sandbox, from 1
 	Policy  *policy.Policy     // ActCreate
 	Score   int                // ActProve
+	Image   string             // ActProve: the reference of the image that was opened; empty: none
+	Digest  string             // ActProve: of that image, "sha256:…"; empty: nothing was checked
 	Args    []string           // ActExec
 	EnvKeys []string           // ActExec
 	Result  *Result            // ActResult, without Stdout and Stderr

@@ -34,6 +34,10 @@ func (Backend) Probe(context.Context) (backend.Info, error) { return backend.Inf
 
 // Create returns an instance that is nothing but a list of its processes.
 func (Backend) Create(_ context.Context, spec backend.Spec) (backend.Instance, error) {
+	if spec.Image != nil {
+		return nil, fmt.Errorf("image %s: backend noop has no root directory of its own, commands see the host's; leave out the image, or name another backend: %w",
+			spec.Image.Ref, errors.ErrUnsupported)
+	}
 	for _, m := range spec.Policy.Filesystem.Mounts {
 		if m.Access == policy.AccessWrite {
 			return nil, fmt.Errorf("mount %s: backend noop cannot keep changes apart, commands write to the host itself; leave out the mount, or name another backend: %w",
