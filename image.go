@@ -2,7 +2,6 @@ package kavach
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -17,10 +16,10 @@ import (
 // have got the same image.
 type ImageError struct {
 	Ref string // as the policy has it
-	Err error
+	Err error  // which names it, too
 }
 
-func (e *ImageError) Error() string { return fmt.Sprintf("image %s: %v", e.Ref, e.Err) }
+func (e *ImageError) Error() string { return e.Err.Error() }
 
 func (e *ImageError) Unwrap() error { return e.Err }
 
@@ -44,7 +43,7 @@ func (i *rootImage) hold(ctx context.Context) (*backend.Image, error) {
 	if i.opened == nil {
 		image, err := i.images.Open(ctx, i.ref)
 		if err == nil && image == nil {
-			err = errors.New("there is nothing in it")
+			err = fmt.Errorf("image %s: Runtime.Images opened nothing, and said nothing", i.ref)
 		}
 		if err != nil {
 			return nil, &ImageError{Ref: i.ref, Err: err}
@@ -62,7 +61,7 @@ func (i *rootImage) letGo() error {
 		return nil
 	}
 	if err := i.opened.Release(); err != nil {
-		return &ImageError{Ref: i.ref, Err: fmt.Errorf("let go of it: %w", err)}
+		return &ImageError{Ref: i.ref, Err: fmt.Errorf("let go of image %s: %w", i.ref, err)}
 	}
 	return nil
 }
@@ -80,14 +79,14 @@ func withImage(p policy.Policy, image *backend.Image) (policy.Policy, error) {
 	for _, kv := range c.Env {
 		key, value, ok := strings.Cut(kv, "=")
 		if !ok {
-			return p, &ImageError{Ref: image.Ref, Err: fmt.Errorf("its environment has %q, which is not KEY=value", kv)}
+			return p, &ImageError{Ref: image.Ref, Err: fmt.Errorf("image %s: its environment has %q, which is not KEY=value", image.Ref, kv)}
 		}
 		env[key] = value
 	}
 	maps.Copy(env, p.Process.Env)
 	p.Process.Env = env
 	if err := p.Validate(); err != nil {
-		return p, &ImageError{Ref: image.Ref, Err: err}
+		return p, &ImageError{Ref: image.Ref, Err: fmt.Errorf("what image %s says of its commands is not valid: %w", image.Ref, err)}
 	}
 	return p, nil
 }

@@ -110,7 +110,8 @@ func (e *WithheldError) Error() string {
 // one.
 type Images interface {
 	// Open makes sure that the image that ref names is on this machine, checked
-	// and unpacked, and keeps it there until its Release is called.
+	// and unpacked, and keeps it there until its Release is called. An error names
+	// the image, and says what to do.
 	Open(ctx context.Context, ref string) (*backend.Image, error)
 }
 
