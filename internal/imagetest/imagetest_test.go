@@ -17,3 +17,10 @@ func TestToolsOfOthersAccept(t *testing.T) {
 		}
 	}
 }
+
+func TestDebianIsThere(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "skopeo", "inspect", strings.Replace(Debian(t), "oci-layout:", "oci:", 1)).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), `"PATH=/usr/local/sbin`) {
+		t.Errorf("skopeo inspect: %v\n%s", err, out)
+	}
+}
