@@ -26,6 +26,7 @@ type scored struct {
 	Fix       string       `json:"fix"`
 	Controls  []score.Line `json:"controls"`
 	Notes     []string     `json:"notes,omitempty"`
+	Image     *fromImage   `json:"image,omitempty"` // nil: none
 }
 
 // notBuilt is the reason for a backend that is to come.
@@ -112,7 +113,7 @@ func scoreOn(ctx context.Context, name string, p policy.Policy, images kavach.Im
 		return s, nil
 	}
 	proven := sb.Score()
-	s.Available, s.Reason, s.Controls, s.Notes = true, "", proven.Controls, proven.Notes
+	s.Available, s.Reason, s.Controls, s.Notes, s.Image = true, "", proven.Controls, proven.Notes, imageOf(sb)
 	s.Value, s.Tier, s.Requested = proven.Value, proven.Tier, proven.Requested
 	return s, nil
 }
