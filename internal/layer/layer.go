@@ -46,21 +46,22 @@ func (b *Budget) Bytes() int64 { return b.bytes }
 // Files is how many entries were taken.
 func (b *Budget) Files() int64 { return b.files }
 
-func (b *Budget) takeBytes(n int) error {
-	b.bytes += int64(n)
+// Take counts a layer that was unpacked before.
+func (b *Budget) Take(bytes, files int64) error {
+	b.bytes += bytes
+	b.files += files
 	if b.bytes > b.MaxBytes {
 		return &LimitError{"bytes", b.MaxBytes}
 	}
-	return nil
-}
-
-func (b *Budget) takeFile() error {
-	b.files++
 	if b.files > b.MaxFiles {
 		return &LimitError{"files", b.MaxFiles}
 	}
 	return nil
 }
+
+func (b *Budget) takeBytes(n int) error { return b.Take(int64(n), 0) }
+
+func (b *Budget) takeFile() error { return b.Take(0, 1) }
 
 // Dropped counts what was not unpacked, because nothing could use it inside, or
 // because it would be a danger outside.
