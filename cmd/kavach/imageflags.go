@@ -81,10 +81,14 @@ func imagesFor(pull string) kavach.Images {
 	return store
 }
 
-// pulled is a store whose images are asked for anew each time.
+// pulled is a store that asks the registry of an image anew each time. What is on
+// this machine is taken as it is now in any case.
 type pulled struct{ *image.Store }
 
 func (p pulled) Open(ctx context.Context, ref string) (*backend.Image, error) {
+	if parsed, err := image.ParseReference(ref); err != nil || parsed.Kind != image.KindRegistry {
+		return p.Store.Open(ctx, ref)
+	}
 	if _, err := p.Pull(ctx, ref); err != nil {
 		return nil, err
 	}
