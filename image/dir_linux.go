@@ -27,9 +27,6 @@ const (
 	layerInfo  = "layer.json"
 )
 
-// EnvDir names the directory of a Store without a Dir, where it is absolute.
-const EnvDir = "KAVACH_IMAGES"
-
 // DefaultDir is where a Store without a Dir is: what EnvDir names, else
 // /var/lib/kavach/images for root, and kavach/images in $XDG_DATA_HOME or
 // ~/.local/share for others.
