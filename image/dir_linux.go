@@ -31,7 +31,10 @@ const (
 // /var/lib/kavach/images for root, and kavach/images in $XDG_DATA_HOME or
 // ~/.local/share for others.
 func DefaultDir() (string, error) {
-	if dir := os.Getenv(EnvDir); filepath.IsAbs(dir) {
+	if dir := os.Getenv(EnvDir); dir != "" {
+		if !filepath.IsAbs(dir) {
+			return "", fmt.Errorf("%s is %q, which is no absolute path: set it to one, or unset it", EnvDir, dir)
+		}
 		return filepath.Clean(dir), nil
 	}
 	if os.Geteuid() == 0 {
