@@ -209,7 +209,7 @@ type Resources struct {
 type Process struct {
 	// User is the uid, or "uid:gid", that the command sees as its own. It never
 	// is that user on the host. Empty: what the image says, where there is one,
-	// else the numbers of the caller.
+	// else the numbers of the caller. With an image neither is above 65535.
 	User string `json:"user,omitempty"`
 
 	// Env is the whole environment, but for PATH, HOME and LANG, which have

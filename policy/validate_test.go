@@ -45,6 +45,8 @@ func TestValidateRefuses(t *testing.T) {
 		{image("docker-archive:../x.tar"), `filesystem.image: "../x.tar" is not an absolute path; write "docker-archive:/..."`, "relative to what?"},
 		{image("docker-archive:/a/../x.tar"), `filesystem.image: "/a/../x.tar" holds ".."; name the directory itself`, "climbs"},
 
+		{func(p *Policy) { p.Filesystem.Image, p.Process.User = "a:1", "0:65536" }, `process.user: "0:65536" is beyond the ids that an image has; write numbers from 0 to 65535, such as "1000:1000"`, "not mapped"},
+
 		{source(""), `filesystem.mounts[0].source: is missing; give an absolute path`, "no source"},
 		{source("/"), `filesystem.mounts[0].source: the root directory of the host cannot be mounted; name the directories that are needed`, "the whole host"},
 		{source("a"), `filesystem.mounts[0].source: "a" is not an absolute path; begin it with "/"`, "relative"},
@@ -142,6 +144,7 @@ func TestValidateTakes(t *testing.T) {
 		{Policy{Filesystem: Filesystem{Root: "/srv/..x", Mounts: []Mount{{Source: "/process"}, {Source: "/proc/version", Target: "/devices"}}}}, "names that begin like others"},
 		{Policy{Require: Require{MinScore: 100, Backends: BackendNames()}, BestEffort: Controls()}, "all names"},
 		{Policy{Filesystem: Filesystem{Image: "localhost:5000/team/app:1.0@sha256:" + strings.Repeat("0", 64)}}, "an image of a registry"},
+		{Policy{Filesystem: Filesystem{Image: "a"}, Process: Process{User: "65535:65535"}}, "the last user of an image"},
 		{Policy{Filesystem: Filesystem{Image: "oci-layout:/a b/layout:tag"}}, "a layout"},
 		{Policy{Filesystem: Filesystem{Image: "rootfs:/srv/..x"}}, "a directory"},
 	}

@@ -77,8 +77,20 @@ func imagesFor(pull string) kavach.Images {
 		return pulled{store}
 	case pullNever:
 		store.Fetcher = nil
+		return kept{store}
 	}
 	return store
+}
+
+// kept is a store that asks no registry.
+type kept struct{ *image.Store }
+
+func (k kept) Open(ctx context.Context, ref string) (*backend.Image, error) {
+	opened, err := k.Store.Open(ctx, ref)
+	if parsed, _ := image.ParseReference(ref); errors.Is(err, image.ErrNotFound) && parsed.Kind == image.KindRegistry {
+		return nil, usagef("kavach image pull "+ref+", or leave out --pull never", "image %s is not in the store", ref)
+	}
+	return opened, err
 }
 
 // pulled is a store that asks the registry of an image anew each time. What is on
