@@ -9,6 +9,7 @@ require (
 )
 
 require (
+	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/opencontainers/runtime-spec v1.2.1 // indirect
 	golang.org/x/tools v0.51.0 // indirect
 )

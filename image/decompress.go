@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+
+	"github.com/kavach-dev/kavach/internal/zstd"
 )
 
 // The first bytes of what is compressed (RFC 1952, section 2.3.1; RFC 8878,
@@ -35,7 +37,7 @@ func decompress(r io.Reader, c compression) (io.ReadCloser, error) {
 		}
 		return wrapped{z, "gzip"}, nil
 	case zstandard:
-		return nil, invalid("it is compressed with zstd")
+		return wrapped{io.NopCloser(zstd.NewReader(r)), "zstd"}, nil
 	}
 	return io.NopCloser(r), nil
 }
