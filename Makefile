@@ -1,5 +1,5 @@
-# make          build bin/kavach
-# make install  it, its manual and its completions below PREFIX (DESTDIR before it)
+# make          build bin/kavach, and the programs that are modules of their own
+# make install  them, the manual and the completions below PREFIX (DESTDIR before it)
 # make test     all tests, as root (where it is root) and as an ordinary user
 # make test-vm  some tests on Linux 6.1 with pure cgroup v2, in QEMU
 # make lint     vet, golangci-lint, govulncheck
@@ -19,8 +19,13 @@ export CGO_ENABLED ?= 0
 
 all: build
 
+# Programs whose libraries kavach is to be spared are modules of their own.
+modules  := $(patsubst %/go.mod,%,$(wildcard cmd/*/go.mod))
+programs := kavach $(notdir $(modules))
+
 build:
 	$(GO) build -o bin/kavach ./cmd/kavach
+	set -e; for dir in $(modules); do (cd $$dir && $(GO) build -o ../../bin/$${dir##*/} .); done
 
 # Where the shells of most distributions look for completions.
 share := $(DESTDIR)$(PREFIX)/share
@@ -30,7 +35,7 @@ fish  := $(share)/fish/vendor_completions.d
 
 install: build
 	install -d $(DESTDIR)$(PREFIX)/bin $(bash) $(zsh) $(fish)
-	install -m 755 bin/kavach $(DESTDIR)$(PREFIX)/bin/kavach
+	install -m 755 $(programs:%=bin/%) $(DESTDIR)$(PREFIX)/bin/
 	umask 022 && bin/kavach man --dir $(share)/man
 	umask 022 && bin/kavach completion bash >$(bash)/kavach
 	umask 022 && bin/kavach completion zsh >$(zsh)/_kavach
@@ -53,6 +58,7 @@ lint:
 	cd tools && $(GO) build -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	cd tools && $(GO) build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	bin/golangci-lint run ./...
+	set -e; for dir in $(modules); do (cd $$dir && $(GO) vet ./... && GOARCH=arm64 $(GO) vet ./... && ../../bin/golangci-lint run ./...); done
 	@sh .ci/vuln
 
 fuzz:

@@ -71,6 +71,7 @@ func fixOf(err error) string {
 		file        *policyfile.Error
 		profile     *seccomp.FileError
 		reference   *image.ReferenceError
+		fetch       *image.FetchError
 	)
 	switch {
 	case errors.As(err, &leftover):
@@ -91,6 +92,8 @@ func fixOf(err error) string {
 		return profile.Fix
 	case errors.As(err, &reference):
 		return "write it as " + reference.Form
+	case errors.As(err, &fetch):
+		return fetch.Fix
 	}
 	return ""
 }
