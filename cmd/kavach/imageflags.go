@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -32,7 +33,7 @@ type imageFlags struct {
 func (f *imageFlags) image() string { return strings.Join(f.images, " ") }
 
 func (f *imageFlags) registerImage(fs *flags) {
-	fs.Texts(&f.images, "image", "", "REF", "use this image as the root directory: NAME[:TAG][@DIGEST] of a registry, oci-layout:DIR, docker-archive:FILE or rootfs:DIR", nil)
+	fs.Texts(&f.images, "image", "", "REF", "use this image as the root directory: NAME[:TAG][@DIGEST] of a registry, oci-layout:DIR, docker-archive:FILE or rootfs:DIR", imageNames)
 	fs.Text(&f.pull, "pull", "", "WHEN", "ask the registry: missing (where the image is not in the store), always or never (default missing)", pulls)
 }
 
@@ -66,45 +67,36 @@ func needsImage(flag string) error {
 	return usagef("name one with --image, or leave "+flag+" out", "%s is about an image, and there is none", flag)
 }
 
-// imageStore is the store of the user's images.
-func imageStore() *image.Store { return &image.Store{} }
+// imagesFor opens the images of sandboxes as a value of --pull has it.
+func imagesFor(pull string) kavach.Images { return storedImages{pull} }
 
-// imagesFor opens images as a value of --pull has it.
-func imagesFor(pull string) kavach.Images {
-	store := imageStore()
-	switch pull {
-	case pullAlways:
-		return pulled{store}
-	case pullNever:
-		store.Fetcher = nil
-		return kept{store}
-	}
-	return store
-}
+type storedImages struct{ pull string }
 
-// kept is a store that asks no registry.
-type kept struct{ *image.Store }
-
-func (k kept) Open(ctx context.Context, ref string) (*backend.Image, error) {
-	opened, err := k.Store.Open(ctx, ref)
-	if parsed, _ := image.ParseReference(ref); errors.Is(err, image.ErrNotFound) && parsed.Kind == image.KindRegistry {
-		return nil, usagef("kavach image pull "+ref+", or leave out --pull never", "image %s is not in the store", ref)
-	}
-	return opened, err
-}
-
-// pulled is a store that asks the registry of an image anew each time. What is on
-// this machine is taken as it is now in any case.
-type pulled struct{ *image.Store }
-
-func (p pulled) Open(ctx context.Context, ref string) (*backend.Image, error) {
-	if parsed, err := image.ParseReference(ref); err != nil || parsed.Kind != image.KindRegistry {
-		return p.Store.Open(ctx, ref)
-	}
-	if _, err := p.Pull(ctx, ref); err != nil {
+// Open shows on stderr, where that is a terminal, what takes time. What is on this
+// machine, a layout, an archive or a directory, is taken as it is now in any case.
+func (s storedImages) Open(ctx context.Context, ref string) (*backend.Image, error) {
+	store, err := (&pullFlags{}).store()
+	if err != nil {
 		return nil, err
 	}
-	return p.Store.Open(ctx, ref)
+	line := newUnpackLine(os.Stderr)
+	defer line.clear()
+	store.Progress = line.show
+	parsed, err := image.ParseReference(ref)
+	switch {
+	case err != nil || parsed.Kind != image.KindRegistry:
+	case s.pull == pullNever:
+		store.Fetcher = nil
+		if opened, err := store.Open(ctx, ref); !errors.Is(err, image.ErrNotFound) {
+			return opened, err
+		}
+		return nil, usagef("kavach image pull "+ref+", or leave out --pull never", "image %s is not in the store", ref)
+	case s.pull == pullAlways:
+		if _, err := store.Pull(ctx, ref); err != nil {
+			return nil, err
+		}
+	}
+	return store.Open(ctx, ref)
 }
 
 // command is what is run in a sandbox for the arguments of the command line.
