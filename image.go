@@ -96,8 +96,8 @@ func withImage(p policy.Policy, image *backend.Image) (policy.Policy, error) {
 //
 //	sb.Run(ctx, kavach.Cmd{Args: sb.Image().Config.Command(args)})
 //
-// runs args then, and else what the image makes of them. The result is the
-// caller's; the files stay the sandbox's, so Release is nil.
+// runs args then, and else what the image makes of them. It must not be changed.
+// The files are the sandbox's until Destroy, so Release is nil.
 func (s *Sandbox) Image() *backend.Image {
 	if s.image == nil {
 		return &backend.Image{}
