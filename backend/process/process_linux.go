@@ -166,7 +166,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = hint(refused, i.policy.Filesystem.Root)
+			refused.Hint = hint(refused, &i.policy.Filesystem)
 		}
 		return nil, err
 	}
@@ -174,14 +174,17 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 }
 
 // hint looks for a command, which is not in the sandbox, on the host.
-func hint(e *backend.ExecError, root string) string {
+func hint(e *backend.ExecError, shown *policy.Filesystem) string {
 	if e.Step == "chdir" {
 		return "start in a directory that is visible in the sandbox (--workdir); --volume shows one"
 	}
 	if !e.NotFound() {
 		return ""
 	}
-	if root == "" {
+	if shown.Image != "" { // which does not want the host's programs
+		return "image " + shown.Image + " does not have it, or not in its PATH; or it does not have the interpreter or loader that it names"
+	}
+	if shown.Root == "" {
 		return `filesystem.root of the policy is empty, so there are no programs; "host" shows those of the host (of several policies, in each)`
 	}
 	if strings.Contains(e.Path, "/") {
