@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
@@ -70,11 +68,11 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	filters, notes, err := filtersOf(&spec.Policy.Seccomp, cfg.NoSetID)
+	var notes []string
+	cfg.Filters, notes, err = seccomp.Of(&spec.Policy.Seccomp, seccomp.Place{NoSetID: cfg.NoSetID})
 	if err != nil {
 		return nil, err
 	}
-	applySeccomp(&cfg, filters)
 	j, err := jail.Start(ctx, cfg)
 	var limit *jail.LimitError
 	if errors.As(err, &limit) {
@@ -94,7 +92,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	return &instance{jail: j, policy: spec.Policy, without: b.without, filters: filters, notes: notes}, nil
+	return &instance{jail: j, policy: spec.Policy, filters: cfg.Filters, notes: notes}, nil
 }
 
 // config makes of a policy what the jail is told.
@@ -112,6 +110,9 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		LandlockABI: b.landlockABI,
 		Without:     b.without,
 	}
+	if spec.Image != nil {
+		cfg.Root, cfg.Layers = "", spec.Image.Layers
+	}
 	if p.Process.User != "" {
 		uid, gid, both := strings.Cut(p.Process.User, ":")
 		if !both {
@@ -128,7 +129,7 @@ func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error)
 		return cfg, err
 	}
 	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
-	cfg.NoSetID = direct && filtered(&p.Seccomp)
+	cfg.NoSetID = direct && seccomp.Asked(&p.Seccomp)
 	return cfg, nil
 }
 
@@ -156,33 +157,34 @@ func landlock(cfg *jail.Config, mayMiss bool) error {
 type instance struct {
 	jail    *jail.Jail
 	policy  policy.Policy
-	without []policy.Control
 	filters *seccomp.Filters
 	notes   []string
 }
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
-	before := i.jail.OOMKills()
 	p, err := i.jail.Exec(ctx, cmd)
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = hint(refused, i.policy.Filesystem.Root)
+			refused.Hint = hint(refused, &i.policy.Filesystem)
 		}
 		return nil, err
 	}
-	return &process{Process: p, instance: i, before: before}, nil
+	return p, nil
 }
 
 // hint looks for a command, which is not in the sandbox, on the host.
-func hint(e *backend.ExecError, root string) string {
+func hint(e *backend.ExecError, shown *policy.Filesystem) string {
 	if e.Step == "chdir" {
 		return "start in a directory that is visible in the sandbox (--workdir); --volume shows one"
 	}
 	if !e.NotFound() {
 		return ""
 	}
-	if root == "" {
+	if shown.Image != "" { // which does not want the host's programs
+		return "image " + shown.Image + " does not have it, or not in its PATH; or it does not have the interpreter or loader that it names"
+	}
+	if shown.Root == "" {
 		return `filesystem.root of the policy is empty, so there are no programs; "host" shows those of the host (of several policies, in each)`
 	}
 	if strings.Contains(e.Path, "/") {
@@ -201,7 +203,7 @@ func hint(e *backend.ExecError, root string) string {
 }
 
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
-	return prove(i.jail.Evidence(), &i.policy, i.filters), nil
+	return evidence.Prove(i.jail.Evidence(), &i.policy, i.filters), nil
 }
 
 func (i *instance) Notes() []string { return i.notes }
@@ -212,44 +214,9 @@ func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) 
 func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
-type process struct {
-	*jail.Process
-	instance *instance
-	before   int64 // OOM kills
-}
-
-// Wait waits for the command's end. The kernel counts an OOM kill before it
-// kills, so the counter is not behind the death that it explains.
-func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
-	e, err := p.Process.Wait(ctx)
-	if err != nil {
-		return backend.Exit{Code: -1}, err
-	}
-	status := unix.WaitStatus(e.Status)
-	memory, tasks := p.instance.jail.Peaks()
-	exit := backend.Exit{
-		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(tasks),
-		OOMKilled: p.instance.jail.OOMKills() > p.before,
-	}
-	if judges := p.instance.filters.Judges; judges != nil {
-		exit.Needed = needs(e.Denials, judges)
-	} else {
-		exit.Denials = denials(e.Denials, p.instance.filters)
-	}
-	if memory > 0 {
-		exit.MemoryPeak = memory
-	}
-	if status.Signaled() {
-		exit.Signal = syscall.Signal(status.Signal())
-	} else {
-		exit.Code = status.ExitStatus()
-	}
-	return exit, nil
-}
-
 var (
 	_ backend.Pauser  = (*instance)(nil)
-	_ backend.Resizer = (*process)(nil)
+	_ backend.Resizer = (*jail.Command)(nil)
 	_ backend.Layered = (*instance)(nil)
 	_ backend.Noted   = (*instance)(nil)
 )

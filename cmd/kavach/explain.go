@@ -70,6 +70,7 @@ func fixOf(err error) string {
 		field       *policy.FieldError
 		file        *policyfile.Error
 		profile     *seccomp.FileError
+		reference   *image.ReferenceError
 		fetch       *image.FetchError
 	)
 	switch {
@@ -89,6 +90,8 @@ func fixOf(err error) string {
 		return file.Fix
 	case errors.As(err, &profile):
 		return profile.Fix
+	case errors.As(err, &reference):
+		return "write it as " + reference.Form
 	case errors.As(err, &fetch):
 		return fetch.Fix
 	}
