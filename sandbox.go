@@ -118,14 +118,9 @@ func (s *Sandbox) refuse() error {
 	if minimum := s.policy.Require.MinScore; s.score.Value < minimum {
 		return &ScoreError{Backend: s.backend, Min: minimum, Score: s.score}
 	}
-	asked := make(map[policy.Control]bool)
-	for _, c := range s.policy.Modifiers() {
-		asked[c] = true
-	}
 	for _, line := range s.score.Controls {
-		wanted := line.Name.IsBase() || asked[line.Name]
 		held := line.State == backend.Enforced || line.State == backend.Partial
-		if !wanted || held || s.policy.MayMiss(line.Name) {
+		if held || !s.policy.Asks(line.Name) || s.policy.MayMiss(line.Name) {
 			continue
 		}
 		return &backend.UnsupportedError{

@@ -182,6 +182,8 @@ func cloneTree(at int, path string, op *Op) (int, error) {
 	}
 	attr := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 	switch {
+	case op.Flags&BindAsIs != 0:
+		return tree, nil
 	case op.Flags&BindDevice != 0:
 		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
 	case op.Flags&BindWrite != 0:

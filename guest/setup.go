@@ -141,6 +141,7 @@ const (
 	BindFD                  // the tree came as a descriptor
 	BindMaybe               // nothing is to be done where Source does not exist
 	BindWrite               // commands may write to it
+	BindAsIs                // with the attributes that it has; in tests only
 	FileReplace             // of OpFile: whatever an image has there, a link too, goes first
 )
 

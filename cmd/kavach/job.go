@@ -43,6 +43,9 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if name != "auto" && !slices.ContainsFunc(all.All(), func(b backend.Backend) bool { return b.Name() == name }) {
 		return nil, usagef("kavach doctor lists those that are", "backend %s is %s", name, notBuilt)
 	}
+	if err := f.checkRuntime(name); err != nil {
+		return nil, err
+	}
 	j.config.Backend = name
 	p, err := loadPolicies(f.policies)
 	if err != nil {

@@ -21,6 +21,7 @@ type runFlags struct {
 	interactive bool
 	tty         bool
 	backend     string
+	runtime     string
 	policies    []string
 	minScore    string
 	memory      string
@@ -84,6 +85,7 @@ func (f *runFlags) register(fs *flags) {
 	fs.Bool(&f.interactive, "interactive", "i", "connect stdin (else it is /dev/null)")
 	fs.Bool(&f.tty, "tty", "t", "give the command a terminal of its own; with -i, yours is connected to it")
 	fs.Text(&f.backend, "backend", "", "NAME", "where to run: a backend that kavach doctor lists, or auto (default auto)", backendNames)
+	registerRuntime(fs, &f.runtime)
 	fs.Texts(&f.policies, "policy", "", "POLICY", "minimal, basic or strict; a file, with a / or . in its name; or - for stdin (default basic); of several, the stricter of each field", policy.PresetNames)
 	fs.Text(&f.minScore, "min-score", "", "N", "refuse to run with less proven, 0 to 100", nil)
 	fs.Text(&f.memory, "memory", "", "SIZE", "memory of all processes together, such as 512m, or unlimited", nil)
@@ -119,7 +121,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	}
 	j.announce(os.Stderr)
 	stop := catch()
-	rt := &kavach.Runtime{Backends: all.All(), Images: imagesFor(f.pull)}
+	rt := &kavach.Runtime{Backends: all.Using(f.runtime), Images: imagesFor(f.pull)}
 	sb, err := rt.Create(stop.ctx, j.config)
 	if err != nil {
 		return stop.instead(j.byFlag(err))

@@ -34,7 +34,7 @@ const notBuilt = "not built in this version"
 
 func scoreCommand() *command {
 	var policies []string
-	backendFlag, asJSON := "auto", false
+	backendFlag, runtime, asJSON := "auto", "", false
 	of := &imageFlags{}
 	return &command{
 		name: "score", args: "[flags]", short: "say what a policy would get on each backend here, and why",
@@ -47,13 +47,14 @@ available.`,
 			f.Texts(&policies, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
 			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
 			of.registerImage(f)
+			registerRuntime(f, &runtime)
 			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
-		run: func([]string) error { return showScores(policies, of, backendFlag, asJSON) },
+		run: func([]string) error { return showScores(policies, of, backendFlag, runtime, asJSON) },
 	}
 }
 
-func showScores(policies []string, of *imageFlags, only string, asJSON bool) error {
+func showScores(policies []string, of *imageFlags, only, runtime string, asJSON bool) error {
 	p, err := loadPolicies(policies)
 	if err == nil {
 		err = of.applyImage(&p)
@@ -71,7 +72,7 @@ func showScores(policies []string, of *imageFlags, only string, asJSON bool) err
 	var list []scored
 	for _, name := range backend.Names() {
 		if only == "auto" || only == name {
-			s, err := scoreOn(stop.ctx, name, p, imagesFor(of.pull))
+			s, err := scoreOn(stop.ctx, name, p, &kavach.Runtime{Backends: all.Using(runtime), Images: imagesFor(of.pull)})
 			if err != nil {
 				return stop.instead(err)
 			}
@@ -94,9 +95,8 @@ func showScores(policies []string, of *imageFlags, only string, asJSON bool) err
 
 // scoreOn makes a sandbox on one backend. An error is about the image, and so is
 // the same for all of them.
-func scoreOn(ctx context.Context, name string, p policy.Policy, images kavach.Images) (scored, error) {
+func scoreOn(ctx context.Context, name string, p policy.Policy, rt *kavach.Runtime) (scored, error) {
 	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
-	rt := &kavach.Runtime{Backends: all.All(), Images: images}
 	if rt.Find(name) == nil {
 		return s, nil
 	}

@@ -128,13 +128,9 @@ func scoreText(out paint, s score.Score) string {
 
 // short are the controls that were asked for and did not earn all points.
 func short(s score.Score, p policy.Policy) []score.Line {
-	asked := make(map[policy.Control]bool)
-	for _, c := range p.Modifiers() {
-		asked[c] = true
-	}
 	var lines []score.Line
 	for _, line := range s.Controls {
-		if line.Points < line.Of && (line.Name.IsBase() || asked[line.Name]) {
+		if line.Points < line.Of && p.Asks(line.Name) {
 			lines = append(lines, line)
 		}
 	}

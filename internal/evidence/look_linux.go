@@ -25,7 +25,7 @@ type Evidence struct {
 	UIDMap    string
 	Mounts    []Mount
 	FDs       []string
-	Environ   int // bytes
+	Environ   []string
 	Links     []string
 	Routes    int
 	CgroupErr error          // why there is no cgroup
@@ -37,6 +37,9 @@ type Evidence struct {
 	// tried to open then.
 	Bare   bool
 	Canary string
+
+	// Given is the environment that whoever started the guest was told to give it.
+	Given []string
 
 	// RightsGaps are what Landlock cannot keep from commands although mounts
 	// leave it out, in sentences.
@@ -64,7 +67,7 @@ func (e *Evidence) Look(p *Probe, group *cgroup.Group, why error) (err error) {
 	e.Status = parseStatus(read("status"))
 	e.UIDMap = strings.Join(strings.Fields(read("uid_map")), " ")
 	e.Mounts = ParseMounts(read("mountinfo"))
-	e.Environ = len(read("environ"))
+	e.Environ = strings.FieldsFunc(read("environ"), func(r rune) bool { return r == 0 })
 	e.Links = parseLinks(read("net/dev"))
 	e.Routes = max(strings.Count(read("net/route"), "\n")-1, 0)
 	e.Limits = read("limits")

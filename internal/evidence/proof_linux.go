@@ -104,9 +104,19 @@ func fdsProof(e Evidence) backend.Proof {
 }
 
 func envProof(e Evidence) backend.Proof {
+	other := 0
+	for _, kv := range e.Environ {
+		if !slices.Contains(e.Given, kv) {
+			other++
+		}
+	}
+	given := ""
+	if len(e.Given) > 0 {
+		given = ", beside " + strings.Join(e.Given, " ")
+	}
 	return backend.Proof{
-		Control: policy.EnvClean, State: verdict(e.Environ == 0),
-		Outside: fmt.Sprintf("/proc/%d/environ has %d bytes; a command gets what the policy and the call name", e.PID, e.Environ),
+		Control: policy.EnvClean, State: verdict(other == 0),
+		Outside: fmt.Sprintf("/proc/%d/environ has %d variables%s; a command gets what the policy and the call name", e.PID, other, given),
 	}
 }
 
@@ -117,7 +127,9 @@ func procProof(e Evidence) backend.Proof {
 	sys, sysFound := mountAt(e, "/proc/sys")
 	masks := 0
 	for _, m := range e.Mounts {
-		if strings.HasPrefix(m.Point, "/proc/") && m.FSType == "tmpfs" && m.Readonly {
+		// An empty file or directory of a tmpfs, or, from a runtime, /dev/null.
+		null := m.Root == "/null" && (m.FSType == "devtmpfs" || m.FSType == "tmpfs")
+		if strings.HasPrefix(m.Point, "/proc/") && (m.FSType == "tmpfs" && m.Readonly || null) {
 			masks++
 		}
 	}

@@ -87,3 +87,6 @@ var lastCap = sync.OnceValue(func() uintptr {
 	}
 	return uintptr(n)
 })
+
+// IDs is how many ids, from 0 on, there will be in the jail. Zero: one.
+func (c *Config) IDs() int { return hostIDs(c).count }

@@ -61,6 +61,10 @@ type Config struct {
 	// Filters are the seccomp filters. Nil: none.
 	Filters *seccomp.Filters
 
+	// Unheard says that the kernel which the filters are for has no listeners, and
+	// is for Of.
+	Unheard bool
+
 	// NoSetID says that Filters let no command make a file setuid or setgid.
 	// Without it, nothing that root mounts is writable (access direct).
 	NoSetID bool
@@ -93,6 +97,10 @@ type Container struct {
 	// Programs are executables of the host that the runtime needs and that are in
 	// no directory which Root "host" shows.
 	Programs []string
+
+	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
+	// one that would put a /tmp of its own there.
+	BindTmp bool
 
 	// UserNS is how many user namespaces the runtime makes. -1: any number.
 	UserNS int64

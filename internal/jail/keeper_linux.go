@@ -1,7 +1,9 @@
 package jail
 
 import (
+	"errors"
 	"path"
+	"strings"
 
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/policy"
@@ -20,8 +22,8 @@ const (
 	Bundle     = "/run/kavach/bundle"
 	bundleRoot = Bundle + "/rootfs"
 	RuntimeDir = "/run/kavach/state" // for what the runtime keeps
-	Tmp        = "/run/kavach/tmp"   // what is to be bound to the container's /tmp, if anything is writable
-	Shm        = "/run/kavach/shm"   // and to its /dev/shm
+	Shm        = "/run/kavach/shm"   // what is to be bound to the container's /dev/shm, if anything is writable
+	Tmp        = "/run/kavach/tmp"   // and, with Container.BindTmp, to its /tmp
 	runtimeTmp = "/tmp"
 )
 
@@ -31,6 +33,9 @@ const runtimeSpace = 4 << 20
 
 // planKeeper is plan for a keeper and for its container's root.
 func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
+	if !c.with(policy.NSUser) {
+		return nil, nil, errors.New("the runtime would be root on the host itself")
+	}
 	own := Config{Root: policy.RootHost, Without: c.Without}
 	if ops, err = hostRoot(&own); err != nil {
 		return nil, nil, err
@@ -50,19 +55,42 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 		}
 	}
 	if c.Scratch > 0 {
-		for _, p := range []string{Tmp, Shm} {
-			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
+		ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Shm, Mode: 0o1777})
+		if c.Container.BindTmp {
+			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: Tmp, Mode: 0o1777})
 		}
 	}
-	inner, more, err := plan(c, as)
+	inner, more, err := planContainer(c, as)
 	if err != nil {
 		return nil, nil, err
 	}
 	for i := range inner {
-		inner[i].Path = path.Join(bundleRoot, inner[i].Path)
+		inner[i].Path = inKeeper(&inner[i], c.Scratch > 0 && c.Container.BindTmp)
 	}
 	ops = append(append(ops, inner...), guest.Op{Kind: guest.OpFile, Path: Bundle + "/config.json", Data: string(c.Container.Config), Mode: 0o400})
 	return ops, append(sources, more...), nil
+}
+
+// planContainer is the plan of the container's root: without that layer, the
+// host's whole.
+func planContainer(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
+	if !c.with(policy.RootPivoted) {
+		return []guest.Op{{Kind: guest.OpBind, Path: "/", Source: "/", Flags: guest.BindAsIs}}, nil, nil
+	}
+	return plan(c, as)
+}
+
+// inKeeper is where in the keeper an op works on the container's files. What is
+// mounted in /tmp goes to where that is bound from.
+func inKeeper(op *guest.Op, bindTmp bool) string {
+	const tmp = "/tmp"
+	if below, found := strings.CutPrefix(op.Path, tmp+"/"); bindTmp && found {
+		return path.Join(Tmp, below)
+	}
+	if bindTmp && op.Path == tmp && op.Kind != guest.OpDir { // which makes the place to bind it to
+		return Tmp
+	}
+	return path.Join(bundleRoot, op.Path)
 }
 
 // keeperSetup is what the keeper is told. It is confined in little, as runtimes
@@ -71,7 +99,7 @@ func (j *Jail) keeperSetup(ops []guest.Op) *guest.Setup {
 	return &guest.Setup{
 		Hostname: hostname,
 		Scratch:  j.cfg.Scratch + ownSpace + runtimeSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
-		Ops: ops, Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: true, CloseFDs: true},
+		Ops: ops, Pivot: true, Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
+		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: j.cfg.with(policy.NoNewPrivs), CloseFDs: true},
 	}
 }

@@ -36,7 +36,6 @@ func bundle(t testing.TB) []byte {
 		"mounts": []map[string]any{
 			{"destination": "/proc", "type": "proc", "source": "proc"},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "mode=755"}},
-			{"destination": "/tmp", "type": "bind", "source": Tmp, "options": []string{"bind", "nosuid", "nodev"}},
 			{"destination": "/dev/shm", "type": "bind", "source": Shm, "options": []string{"bind", "nosuid", "nodev", "noexec"}},
 		},
 	})

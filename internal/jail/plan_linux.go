@@ -297,7 +297,7 @@ func places(c *Config) []guest.Op {
 		ops = append(ops, kernelPlaces(c)...)
 	}
 	for _, p := range []string{"/tmp", "/dev/shm"} {
-		if c.Scratch > 0 && c.Container == nil { // else it is the runtime that mounts there
+		if c.Scratch > 0 && !c.runtimeMounts(p) {
 			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
 		} else {
 			ops = append(ops, dir(p, 0o755))
@@ -314,6 +314,11 @@ func places(c *Config) []guest.Op {
 	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
+}
+
+// runtimeMounts reports whether it is a runtime that puts something at this place.
+func (c *Config) runtimeMounts(p string) bool {
+	return c.Container != nil && (p != "/tmp" || c.Container.BindTmp)
 }
 
 // kernelPlaces are /proc and /dev.

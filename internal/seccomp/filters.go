@@ -58,6 +58,8 @@ type Filters struct {
 
 	machine machine
 	sources []source
+	any     bool // there is a filter
+	named   bool // of a named profile, and it is enforced
 }
 
 // Judge is a profile that a call can be held against.
@@ -95,6 +97,7 @@ func New(c Config) (*Filters, error) {
 	if err := f.gather(c); err != nil {
 		return nil, err
 	}
+	f.any, f.named = true, c.Profile != off && !c.Log
 	if c.Log {
 		return f, f.logging(c)
 	}
