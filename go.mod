@@ -3,16 +3,14 @@ module github.com/kavach-dev/kavach
 go 1.26.0
 
 require (
+	github.com/klauspost/compress v1.20.3
 	github.com/moby/profiles/seccomp v0.3.0
+	github.com/opencontainers/runtime-spec v1.2.1
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/sys v0.49.0
 )
 
-require (
-	github.com/klauspost/compress v1.20.3 // indirect
-	github.com/opencontainers/runtime-spec v1.2.1 // indirect
-	golang.org/x/tools v0.51.0 // indirect
-)
+require golang.org/x/tools v0.51.0 // indirect
 
 require (
 	github.com/bahlo/generic-list-go v0.2.0 // indirect

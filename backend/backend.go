@@ -223,6 +223,10 @@ type Info struct {
 	// Controls has a finding for each control that the backend knows, whether
 	// it can be enforced here or not.
 	Controls []Finding
+
+	// Notes are for people: what the backend is made of here, and what is known
+	// to be wrong with it. They change no score.
+	Notes []string
 }
 
 // Finding is what a trial of one control showed.

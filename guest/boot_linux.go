@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +30,7 @@ func Main() {
 const gcPercent = 20
 
 func run() error {
-	if len(os.Args) < 2 || os.Args[1] != KeepFDs {
+	if os.Args[len(os.Args)-1] != KeepFDs {
 		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
 			return fmt.Errorf("close descriptors: %w", err)
 		}
@@ -101,10 +102,13 @@ func (g *guest) boot(s *Setup, fds []int) error {
 	if s.Bare != nil {
 		return g.bootBare(s, probe, tasks)
 	}
-	if s.Confine.NoUserNS {
-		if err := forbidUserNS(); err != nil {
-			return err
-		}
+	if s.Contained {
+		unix.Umask(0o022)
+		g.contained = true
+		return g.confine(s, probe, tasks)
+	}
+	if err := limitUserNS(s.Confine.UserNS); err != nil {
+		return err
 	}
 	b := &builder{setup: s, fds: fds}
 	if err := b.build(); err != nil {
@@ -121,6 +125,11 @@ func (g *guest) boot(s *Setup, fds []int) error {
 			return fail("loopback", "lo up", err)
 		}
 	}
+	return g.confine(s, probe, tasks)
+}
+
+// confine is what follows when the place is built.
+func (g *guest) confine(s *Setup, probe [2]int, tasks []int) error {
 	g.rlimits, g.closeFDs = s.Rlimits, s.Confine.CloseFDs
 	if err := g.startLauncher(s, tasks); err != nil {
 		return err
@@ -142,11 +151,14 @@ func (g *guest) begin(s *Setup, probe [2]int) error {
 	return nil
 }
 
-// forbidUserNS writes to a sysctl of the user namespace that the writer is in
+// limitUserNS writes to a sysctl of the user namespace that the writer is in
 // (Linux 4.9), through the procfs of the host, which still is there.
-func forbidUserNS() error {
+func limitUserNS(most int64) error {
 	const name = "/proc/sys/user/max_user_namespaces"
-	return fail("user namespaces", name, os.WriteFile(name, []byte("0"), 0))
+	if most < 0 {
+		return nil
+	}
+	return fail("user namespaces", name, os.WriteFile(name, strconv.AppendInt(nil, most, 10), 0))
 }
 
 // split tells the descriptors of a set-up apart: trees, cgroup files, and the
@@ -171,11 +183,6 @@ func closeBuilder(b *builder) {
 	unix.Close(b.root)
 	unix.Close(b.stage)
 	closeAll(b.fds)
-	for i, tree := range b.trees {
-		if tree >= 0 && b.setup.Ops[i].Kind == OpOverlay {
-			unix.Close(tree) // the others were closed when they were attached
-		}
-	}
 }
 
 func loopbackUp() error {

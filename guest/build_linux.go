@@ -3,6 +3,7 @@ package guest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -49,6 +50,9 @@ type builder struct {
 	}
 
 	uppers []int // the upper directories of the workspaces made
+
+	layers   []int // trees of the next overlay, the lowest first
+	overlays int   // made so far
 }
 
 // stagePlaces are directories of which each Linux has one, to mount the stage
@@ -97,7 +101,7 @@ func (b *builder) openSources() error {
 	for i := range b.setup.Ops {
 		op := &b.setup.Ops[i]
 		b.trees[i] = -1
-		if op.Kind != OpBind && op.Kind != OpOverlay && op.Kind != OpWorkspace {
+		if op.Kind != OpBind && op.Kind != OpLayer && op.Kind != OpWorkspace {
 			continue
 		}
 		tree, err := b.openSource(op)
@@ -178,6 +182,8 @@ func cloneTree(at int, path string, op *Op) (int, error) {
 	}
 	attr := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 	switch {
+	case op.Flags&BindAsIs != 0:
+		return tree, nil
 	case op.Flags&BindDevice != 0:
 		attr = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NOEXEC
 	case op.Flags&BindWrite != 0:
@@ -236,7 +242,7 @@ func newMount(fstype string, attr int, options [][2]string) (int, error) {
 
 // makeRoot makes the mount that will be the root directory.
 func (b *builder) makeRoot() (err error) {
-	for _, dir := range []string{"root", "lower", "upper", "work", "empty.d"} {
+	for _, dir := range []string{"root", "empty.d"} {
 		if err := unix.Mkdirat(b.stage, dir, 0o755); err != nil {
 			return fail("build root", dir, err)
 		}
@@ -246,7 +252,7 @@ func (b *builder) makeRoot() (err error) {
 		return fail("build root", "empty.f", err)
 	}
 	unix.Close(fd)
-	if len(b.setup.Ops) > 0 && b.setup.Ops[0].Kind == OpOverlay {
+	if b.rootIsOverlay() {
 		b.root, err = b.overlay()
 	} else {
 		b.root, err = b.cloneStage("root", 0)
@@ -258,17 +264,20 @@ func (b *builder) makeRoot() (err error) {
 		unix.MoveMount(b.root, "", b.stage, "root", unix.MOVE_MOUNT_F_EMPTY_PATH))
 }
 
-// overlay makes the root from a directory of the host that stays as it is: what
-// changes is on the stage. userxattr: in a user namespace overlayfs cannot use
-// trusted.* (Linux 5.11).
-func (b *builder) overlay() (int, error) {
-	lower := b.trees[0]
-	if err := unix.MoveMount(lower, "", b.stage, "lower", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return -1, err
+// rootIsOverlay reports whether the ops begin with layers, and what to lay over
+// each other as the root directory itself. These are then taken.
+func (b *builder) rootIsOverlay() bool {
+	ops := b.setup.Ops
+	n := 0
+	for n < len(ops) && ops[n].Kind == OpLayer {
+		n++
 	}
-	return newMount("overlay", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, [][2]string{
-		{"userxattr", ""}, {"lowerdir", b.place + "/lower"}, {"upperdir", b.place + "/upper"}, {"workdir", b.place + "/work"},
-	})
+	if n == 0 || n == len(ops) || ops[n].Kind != OpOverlay || ops[n].Path != "/" {
+		return false
+	}
+	b.layers = slices.Clone(b.trees[:n])
+	b.setup.Ops, b.trees = ops[n+1:], b.trees[n+1:]
+	return true
 }
 
 // cloneStage takes a directory or file of the stage as a mount of its own.

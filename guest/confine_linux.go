@@ -54,7 +54,7 @@ func join(tasks []int, namespace bool) error {
 // confineThread confines the calling thread, and what it forks.
 func (g *guest) confineThread(c *Confine) error {
 	if c.DropCaps {
-		if err := dropBounding(g.bare != nil); err != nil {
+		if err := dropBounding(g.bare != nil || g.contained); err != nil {
 			return fail("capabilities", "bounding set", err)
 		}
 	}
@@ -152,7 +152,7 @@ func (g *guest) confineAll(c *Confine) error {
 	var err error
 	if len(c.Filter) > 0 {
 		flags := uintptr(allThreads)
-		if len(c.CommandFilter) == 0 {
+		if len(c.CommandFilter) == 0 && !c.Unheard {
 			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		}
 		if listener, err = installFilter(c.Filter, flags); err != nil {
@@ -165,7 +165,7 @@ func (g *guest) confineAll(c *Confine) error {
 		}
 	}
 	if len(c.CommandFilter) > 0 {
-		if listener, err = g.confineCommands(c.CommandFilter); err != nil {
+		if listener, err = g.confineCommands(c); err != nil {
 			return fail("seccomp", "install for commands", err)
 		}
 	}
@@ -180,10 +180,12 @@ func (g *guest) confineAll(c *Confine) error {
 
 // confineCommands puts a filter on the launcher alone. It comes last: what it
 // refuses may be something that the guest still had to do.
-func (g *guest) confineCommands(filter []byte) (listener int, err error) {
-	g.onLauncher(func() {
-		listener, err = installFilter(filter, unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
-	})
+func (g *guest) confineCommands(c *Confine) (listener int, err error) {
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
+	if c.Unheard {
+		flags = 0
+	}
+	g.onLauncher(func() { listener, err = installFilter(c.CommandFilter, flags) })
 	return listener, err
 }
 

@@ -32,6 +32,19 @@ package guest
 // Name is the argv[0] by which a program knows that it is to be the guest.
 const Name = "kavach-guest"
 
+// Called reports whether these arguments say so. An OCI runtime executes what
+// argv[0] names, so there it is argv[1], after a descriptor of the program.
+func Called(args []string) bool {
+	return len(args) > 0 && args[0] == Name || len(args) > 1 && args[0] == ProgramPath && args[1] == Name
+}
+
+// ProgramFD is the descriptor of the guest program in a container, and
+// ProgramPath the way to execute it, whatever is in the container's files.
+const (
+	ProgramFD   = 4
+	ProgramPath = "/proc/self/fd/4"
+)
+
 // KeepFDs, as argv[1], leaves open what the guest inherits. Tests show with it
 // that the closing of descriptors is what keeps them out.
 const KeepFDs = "keep-descriptors"

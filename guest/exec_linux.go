@@ -3,6 +3,7 @@ package guest
 import (
 	"path"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,7 @@ type guest struct {
 	oomErr      error         // why there is none
 	uppers      []int         // of the workspaces, until Ready
 	bare        *Bare         // nil: it has namespaces of its own
+	contained   bool          // a runtime made the place
 	scoped      bool          // bare, and its commands may signal each other only
 	forked      chan struct{} // holds one token when there may be a child to wait for
 
@@ -64,7 +66,7 @@ func (g *guest) start(f *Exec, fds []int) {
 	refuse := func(step string, err error) {
 		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
 	}
-	if len(fds) != 3 || len(f.Args) == 0 {
+	if len(fds) < stdio || len(f.Args) == 0 {
 		refuse("frame", unix.EINVAL)
 		return
 	}
@@ -73,7 +75,11 @@ func (g *guest) start(f *Exec, fds []int) {
 		refuse("lookup", err)
 		return
 	}
-	spec := &childSpec{stdio: [3]int(fds)}
+	if err := above(fds); err != nil {
+		refuse("descriptors", err)
+		return
+	}
+	spec := &childSpec{files: slices.Clone(fds)}
 	if err := spec.fill(file, f); err != nil {
 		refuse("arguments", err)
 		return
@@ -83,7 +89,9 @@ func (g *guest) start(f *Exec, fds []int) {
 			refuse("terminal", err)
 			return
 		}
-		spec.stdio = [3]int{spec.terminal.slave, spec.terminal.slave, spec.terminal.slave}
+		for i := range stdio {
+			spec.files[i] = spec.terminal.slave
+		}
 	}
 	at, err := g.fork(spec, f.ID)
 	if err != nil {
@@ -98,6 +106,26 @@ func (g *guest) start(f *Exec, fds []int) {
 		fds = fds[2:]
 		spec.terminal.serve(stdin, stdout)
 	}
+}
+
+// stdio is how many descriptors each command has.
+const stdio = 3
+
+// above moves descriptors to where the places of a child do not reach, so that
+// none is overwritten before it is put in its own. Those of stdio never are.
+func above(fds []int) error {
+	for i, fd := range fds {
+		if fd >= len(fds) {
+			continue
+		}
+		moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, len(fds))
+		if err != nil {
+			return err
+		}
+		unix.Close(fd)
+		fds[i] = moved
+	}
+	return nil
 }
 
 // fill puts strings where a child can use them.
@@ -254,7 +282,7 @@ func (g *guest) probe(fds [2]int, forks bool) error {
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}
-	spec := &childSpec{stdio: [3]int{fds[0], fds[1], fds[1]}, probe: p}
+	spec := &childSpec{files: []int{fds[0], fds[1], fds[1]}, probe: p}
 	if err := spec.fill("/", &Exec{Dir: "/", Args: []string{"probe"}}); err != nil {
 		return fail("probe", "prepare", err)
 	}

@@ -27,12 +27,9 @@ var stepNames = map[step]string{
 	stepRlimit: "rlimit", stepChdir: "chdir", stepExec: "exec",
 }
 
-// firstOther is the first descriptor that is not stdio.
-const firstOther = 3
-
 // childSpec is all that a child needs, in memory that does not move.
 type childSpec struct {
-	stdio    [3]int
+	files    []int // its descriptors from 0 on; none is below len(files)
 	closeFDs bool
 
 	// endWithGuest: the kernel kills the child when the launcher ends, which it
@@ -84,10 +81,9 @@ func runChild(with unsafe.Pointer) {
 		goto failed
 	}
 
-	// None of the sources is below 3: the guest has 0, 1 and 2 itself.
 	at = stepStdio
-	for i := 0; i < 3; i++ {
-		if _, _, err = syscall.RawSyscall(unix.SYS_DUP3, uintptr(c.stdio[i]), uintptr(i), 0); err != 0 {
+	for i := 0; i < len(c.files); i++ {
+		if _, _, err = syscall.RawSyscall(unix.SYS_DUP3, uintptr(c.files[i]), uintptr(i), 0); err != 0 {
 			goto failed
 		}
 	}
@@ -101,7 +97,7 @@ func runChild(with unsafe.Pointer) {
 
 	at = stepCloseFDs
 	if c.closeFDs {
-		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, firstOther, ^uintptr(0)>>32, 0); err != 0 {
+		if _, _, err = syscall.RawSyscall(unix.SYS_CLOSE_RANGE, uintptr(len(c.files)), ^uintptr(0)>>32, 0); err != 0 {
 			goto failed
 		}
 	}

@@ -19,7 +19,7 @@ func frames() []Frame {
 			},
 			RootReadonly: true, Pivot: true, Loopback: true,
 			Confine: Confine{
-				NoUserNS: true, DropCaps: true, NoNewPrivs: true, CloseFDs: true, Landlock: true, LandlockNet: true,
+				UserNS: 3, Unheard: true, DropCaps: true, NoNewPrivs: true, CloseFDs: true, Landlock: true, LandlockNet: true,
 				LandlockRule: []LandlockRule{{Path: "/", Rights: 13}}, Filter: []byte("filter"),
 				CommandFilter: []byte("one"), LogOnly: true, Guard: []byte("guard"), Judges: [][]byte{[]byte("a"), []byte("b")},
 			},

@@ -14,8 +14,18 @@ import (
 // (CVE-2019-19921).
 func (b *builder) do(op *Op, tree int) error {
 	switch op.Kind {
+	case OpLayer:
+		b.layers = append(b.layers, tree)
+		return nil
 	case OpOverlay:
-		return nil // makeRoot did it
+		if op.Path == "/" {
+			return nil // makeRoot did it
+		}
+		tree, err := b.overlay()
+		if err != nil {
+			return err
+		}
+		return b.attachMade(tree, op.Path)
 	case OpDir:
 		return b.mkdir(op.Path, op.Mode)
 	case OpFile:
@@ -47,6 +57,12 @@ func (b *builder) do(op *Op, tree int) error {
 			options = append(options, [2]string{"max", op.Data})
 		}
 		return b.mountNew("devpts", op.Path, options)
+	case OpCgroup:
+		err := b.mountNew("cgroup2", op.Path, nil)
+		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENODEV) {
+			return b.mkdir(op.Path, 0o755)
+		}
+		return err
 	case OpMask:
 		return b.cover(op.Path, b.mask)
 	case OpReadonly:
@@ -130,6 +146,11 @@ func (b *builder) writeFile(op *Op) error {
 	dir, base, err := b.parent(op.Path)
 	if err != nil {
 		return err
+	}
+	if op.Flags&FileReplace != 0 {
+		if err := unix.Unlinkat(dir, base, 0); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
+		}
 	}
 	how := beneath(unix.O_WRONLY | unix.O_CREAT | unix.O_TRUNC | unix.O_NOFOLLOW)
 	how.Mode = uint64(op.Mode)

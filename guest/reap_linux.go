@@ -3,7 +3,9 @@ package guest
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"time"
 
@@ -117,7 +119,8 @@ func (g *guest) killRound(cmd *command, still bool) (done bool) {
 		sure = true // what stands still is seen
 	}
 	left := 0
-	for pid, p := range all {
+	for _, pid := range slices.Sorted(maps.Keys(all)) { // a parent, as a rule, before its children, of whose end it could tell
+		p := all[pid]
 		if p.dead() || p.started < cmd.started || g.belongsToOther(all, pid, cmd) {
 			continue
 		}

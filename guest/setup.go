@@ -29,6 +29,11 @@ type Setup struct {
 	// Rlimits are put on each command.
 	Rlimits []Rlimit
 
+	// Contained says that an OCI runtime has built the place: nothing of Hostname,
+	// Scratch, Ops and what follows them is used, and the guest may have no
+	// capability to begin with.
+	Contained bool
+
 	// Bare says that the guest has no namespace of its own: nothing is built, and
 	// Hostname, Scratch, Ops and what follows them are not used. Nil: it has.
 	Bare *Bare
@@ -67,9 +72,10 @@ type Bare struct {
 // Confine lists the layers. Each can be off, so that a test can show that the
 // others do not stand in for it.
 type Confine struct {
-	// NoUserNS sets the sandbox's own user.max_user_namespaces to 0, so that no
-	// nested user namespace gives a command capabilities, filter or not.
-	NoUserNS bool
+	// UserNS is what the sandbox's own user.max_user_namespaces is set to. Zero, so
+	// that no nested user namespace gives a command capabilities, filter or not;
+	// as many as a runtime needs for its container; -1: it is left as it is.
+	UserNS int64
 
 	DropCaps     bool
 	NoNewPrivs   bool
@@ -84,6 +90,9 @@ type Confine struct {
 	// from. Where it is there, the listener answers what it asks, else what
 	// Filter asks.
 	CommandFilter []byte
+
+	// Unheard installs them without a listener, where the kernel has none.
+	Unheard bool
 
 	// LogOnly makes the listener let pass what it is asked, and note what the
 	// judges, at most 32 filters that are not installed, would have answered.
@@ -120,16 +129,20 @@ const (
 	OpDevpts                      // a devpts of its own, with at most Data terminals; "": any number
 	OpMask                        // an empty file or directory over what is there
 	OpReadonly                    // what is there, read-only
-	OpOverlay                     // the root: an overlay over the Bind in Source
+	OpLayer                       // the tree in Source is one more layer, above those before, of the next OpOverlay
+	OpOverlay                     // an overlay over those layers at Path, its upper layer on the stage
+	OpCgroup                      // the cgroup 2 hierarchy (cgroups(7)); an empty directory, where it is not to be had
 	OpWorkspace                   // an overlay at Path over the tree in Source, its upper layer on the stage
 )
 
-// Flags of OpBind.
+// Flags of OpBind, and of OpFile.
 const (
-	BindDevice = 1 << iota // a device node: it may be used as one
-	BindFD                 // the tree came as a descriptor
-	BindMaybe              // nothing is to be done where Source does not exist
-	BindWrite              // commands may write to it
+	BindDevice  = 1 << iota // a device node: it may be used as one
+	BindFD                  // the tree came as a descriptor
+	BindMaybe               // nothing is to be done where Source does not exist
+	BindWrite               // commands may write to it
+	BindAsIs                // with the attributes that it has; in tests only
+	FileReplace             // of OpFile: whatever an image has there, a link too, goes first
 )
 
 // Op is one step in building the root.
@@ -172,6 +185,7 @@ func (f *Setup) encode(e *encoder) {
 	e.bool(f.OOMFirst)
 	e.bool(f.Probe)
 	e.bool(f.ProbeForks)
+	e.bool(f.Contained)
 	e.bool(f.Bare != nil)
 	if f.Bare != nil {
 		e.str(string(f.Bare.Filter))
@@ -193,14 +207,14 @@ func (f *Setup) decode(d *decoder) {
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
 	f.Tasks, f.CgroupNS, f.OOMFirst = d.u32(), d.bool(), d.bool()
-	f.Probe, f.ProbeForks = d.bool(), d.bool()
+	f.Probe, f.ProbeForks, f.Contained = d.bool(), d.bool(), d.bool()
 	if d.bool() {
 		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
 	}
 }
 
 func (c *Confine) encode(e *encoder) {
-	e.bool(c.NoUserNS)
+	e.i64(c.UserNS)
 	e.bool(c.DropCaps)
 	e.bool(c.NoNewPrivs)
 	e.bool(c.CloseFDs)
@@ -210,18 +224,19 @@ func (c *Confine) encode(e *encoder) {
 	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
 	e.str(string(c.Filter))
 	e.str(string(c.CommandFilter))
+	e.bool(c.Unheard)
 	e.bool(c.LogOnly)
 	e.str(string(c.Guard))
 	encodeList(e, c.Judges, func(f []byte) { e.str(string(f)) })
 }
 
 func (c *Confine) decode(d *decoder) {
-	c.NoUserNS = d.bool()
+	c.UserNS = d.i64()
 	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
 	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
 	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
 	c.Filter, c.CommandFilter = d.bytes(), d.bytes()
-	c.LogOnly, c.Guard = d.bool(), d.bytes()
+	c.Unheard, c.LogOnly, c.Guard = d.bool(), d.bool(), d.bytes()
 	c.Judges = decodeList(d, 4, d.bytes)
 }
 

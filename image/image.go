@@ -22,6 +22,10 @@ import (
 // ErrNotFound: the store does not have the image, and could not get it.
 var ErrNotFound = errors.New("image is not in the store")
 
+// EnvDir is the environment variable that names the directory, absolute, of a
+// Store without a Dir.
+const EnvDir = "KAVACH_IMAGES"
+
 // Store keeps images in a directory. Its methods may be called at once, by
 // several processes. The zero Store is the user's own, and pulls nothing.
 type Store struct {

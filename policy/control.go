@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Control is the id of one thing that confines a command. The points of each
 // are in package score; the ids are the same in policies, results and doctor.
@@ -59,6 +62,15 @@ func (c Control) IsBase() bool { return slices.Contains(base, c) }
 
 // Known reports whether c is one of Controls.
 func (c Control) Known() bool { return c.IsBase() || slices.Contains(modifiers, c) }
+
+// Asks reports whether p asks for a control: for each base control, but that a
+// root directory came from a digest only where it names what has one.
+func (p *Policy) Asks(c Control) bool {
+	if c == ImageVerified {
+		return p.Filesystem.Image != "" && !strings.HasPrefix(p.Filesystem.Image, "rootfs:")
+	}
+	return c.IsBase() || slices.Contains(p.Modifiers(), c)
+}
 
 // Modifiers lists the modifiers that p asks for.
 func (p *Policy) Modifiers() []Control {

@@ -52,17 +52,13 @@ func Of(name string, p *policy.Policy, proofs []backend.Proof) Score {
 	for _, proof := range proofs {
 		byControl[proof.Control] = proof
 	}
-	asked := make(map[policy.Control]bool)
-	for _, c := range p.Modifiers() {
-		asked[c] = true
-	}
 	s := Score{Controls: []Line{}}
 	for _, entry := range table {
 		points := entry.Points(name)
 		if points == 0 {
 			continue
 		}
-		if entry.Control.IsBase() || asked[entry.Control] {
+		if p.Asks(entry.Control) {
 			s.Requested += points
 		}
 		line := judge(entry.Control, points, byControl[entry.Control])

@@ -8,11 +8,18 @@ package all
 
 import (
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/backend/container"
 	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/backend/process"
 )
 
 // All returns one of each backend that is built so far.
-func All() []backend.Backend {
-	return []backend.Backend{noop.Backend{}, &process.Backend{}}
+func All() []backend.Backend { return Using("") }
+
+// Using is All, with this runtime, a path or a name, for the backends whose
+// sandboxes a runtime makes. Empty: the first that each of them finds.
+func Using(runtime string) []backend.Backend {
+	return []backend.Backend{
+		noop.Backend{}, &process.Backend{}, &container.Backend{Runtime: runtime},
+	}
 }

@@ -15,6 +15,7 @@ package backendtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,34 @@ type Target struct {
 
 	// Layers are the controls that New can leave out.
 	Layers []policy.Control
+
+	// Policy changes the policy of each row to what the backend cannot do without.
+	// Nil: nothing.
+	Policy func(*policy.Policy)
+
+	// Fixed are those among them that are left out in vain, and why: something
+	// that is not Kavach's does the same. The twins of rows with them are not run.
+	Fixed map[policy.Control]string
+}
+
+// strict is the policy that rows begin with.
+func (t *Target) strict(tb testing.TB) policy.Policy {
+	tb.Helper()
+	p := strict(tb)
+	if t.Policy != nil {
+		t.Policy(&p)
+	}
+	return p
+}
+
+// fixed says why the twin of a row cannot be run. Empty: it can.
+func (t *Target) fixed(row Row) string {
+	for _, l := range row.Layers {
+		if why := t.Fixed[l]; why != "" {
+			return fmt.Sprintf("%s cannot be left out: %s", l, why)
+		}
+	}
+	return ""
 }
 
 // Row is one thing that must hold.
@@ -144,6 +173,8 @@ func runRow(t *testing.T, target Target, row Row) {
 		switch {
 		case row.NoTwin != "":
 			t.Log("no twin:", row.NoTwin)
+		case target.fixed(row) != "":
+			t.Log("no twin:", target.fixed(row))
 		case row.RootTwin && os.Geteuid() != 0:
 			t.Log("the twin is run as root")
 		case row.Contrast != nil:
@@ -177,7 +208,7 @@ func has(target Target, layers []policy.Control) bool {
 // scoresNothing is what a backend without the layers of a row must do: earn
 // nothing, and refuse a policy that requires a score.
 func scoresNothing(t *testing.T, target Target, row Row) {
-	p := strict(t)
+	p := target.strict(t)
 	p.Require.MinScore = 1
 	b := target.New()
 	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
@@ -212,7 +243,7 @@ func attempt(t testing.TB, target Target, row Row, without []policy.Control) (th
 	t.Helper()
 	e := &Env{TB: t, SecretText: "the host's secret"}
 	e.Dir, e.Secret = workspace(t, e.SecretText)
-	p := strict(t)
+	p := target.strict(t)
 	p.Filesystem.Mounts = []policy.Mount{{Source: e.Dir}}
 	if row.Policy != nil {
 		row.Policy(&p)
@@ -247,7 +278,7 @@ func (e *Env) Another() *kavach.Sandbox {
 // enforced reports whether the score calls a layer of the row enforced, here.
 func enforced(t testing.TB, target Target, row Row) bool {
 	t.Helper()
-	p := strict(t)
+	p := target.strict(t)
 	p.BestEffort = row.Layers // it may be in force in part only
 	e := &Env{TB: t, Backend: target.New(), Policy: p}
 	for _, line := range e.Another().Score().Controls {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -251,5 +252,18 @@ func processesOf(e *Env, id string) []int {
 			}
 		}
 	}
-	return all
+	return innermost(all)
+}
+
+// innermost are those that are in the most PID namespaces: where a runtime was run
+// in a jail, the processes of its container.
+func innermost(pids []int) []int {
+	deepest := 0
+	at := make(map[int]int)
+	for _, pid := range pids {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // it may have ended
+		at[pid] = len(strings.Fields(statusField(string(b), "NSpid")))
+		deepest = max(deepest, at[pid])
+	}
+	return slices.DeleteFunc(pids, func(pid int) bool { return at[pid] < deepest })
 }

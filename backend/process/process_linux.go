@@ -5,17 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
-	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
@@ -40,24 +34,7 @@ func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 	if err != nil {
 		return backend.Info{}, err
 	}
-	var info backend.Info
-	for _, proof := range proofs {
-		f := backend.Finding{Control: proof.Control, State: proof.State, Detail: proof.Outside}
-		if f.Detail == "" {
-			f.Detail = proof.Inside
-		}
-		if f.State != backend.Enforced {
-			f.Fix = fixes[proof.Control]
-		}
-		info.Controls = append(info.Controls, f)
-	}
-	return info, nil
-}
-
-var fixes = map[policy.Control]string{
-	policy.Limits:     "run as root, or " + cgroup.Delegate + "; without one, an ordinary user has rlimits only",
-	policy.LandlockOn: "use a kernel with CONFIG_SECURITY_LANDLOCK, and landlock in its lsm= list (Linux 5.13)",
-	policy.SeccompOn:  "use a kernel with CONFIG_SECCOMP_FILTER",
+	return backend.Info{Controls: evidence.Findings(proofs)}, nil
 }
 
 // Create makes a sandbox.
@@ -66,27 +43,11 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error()}
 	}
-	cfg, err := b.config(spec, program)
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: Name, Guest: program, LandlockABI: b.landlockABI, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
-	filters, notes, err := filtersOf(&spec.Policy.Seccomp, cfg.NoSetID)
-	if err != nil {
-		return nil, err
-	}
-	applySeccomp(&cfg, filters)
-	j, err := jail.Start(ctx, cfg)
-	var limit *jail.LimitError
-	if errors.As(err, &limit) {
-		if !spec.Policy.MayMiss(policy.Limits) {
-			return nil, &backend.UnsupportedError{
-				Backend: Name, Control: policy.Limits, Reason: err.Error(),
-				Fix: fixes[policy.Limits] + "; or go on without it by naming limits under best_effort",
-			}
-		}
-		cfg.Swap, cfg.IORead, cfg.IOWrite = 0, 0, 0
-		j, err = jail.Start(ctx, cfg)
-	}
+	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
 	var refused *jail.NamespaceError
 	if errors.As(err, &refused) {
 		j, err = startBare(ctx, cfg, &spec.Policy, refused)
@@ -94,114 +55,30 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	return &instance{jail: j, policy: spec.Policy, without: b.without, filters: filters, notes: notes}, nil
-}
-
-// config makes of a policy what the jail is told.
-func (b *Backend) config(spec backend.Spec, program string) (jail.Config, error) {
-	p := &spec.Policy
-	r := p.Resources.Effective()
-	cfg := jail.Config{
-		ID: spec.ID, Backend: Name, Guest: program,
-		UID: os.Geteuid(), GID: os.Getegid(),
-		Root: p.Filesystem.Root, Writable: p.Filesystem.Writable,
-		Scratch: int64(p.Filesystem.TmpSize), Mounts: p.Filesystem.Mounts,
-		Loopback: p.Network.Loopback, Landlock: p.Filesystem.Landlock != policy.Off,
-		Memory: int64(r.Memory), PIDs: int64(r.PIDs), CPUs: r.CPUs,
-		Swap: int64(r.Swap), IORead: int64(r.IORead), IOWrite: int64(r.IOWrite),
-		LandlockABI: b.landlockABI,
-		Without:     b.without,
-	}
-	if p.Process.User != "" {
-		uid, gid, both := strings.Cut(p.Process.User, ":")
-		if !both {
-			gid = uid
-		}
-		var errs [2]error
-		cfg.UID, errs[0] = strconv.Atoi(uid)
-		cfg.GID, errs[1] = strconv.Atoi(gid)
-		if err := errors.Join(errs[:]...); err != nil {
-			return cfg, fmt.Errorf("process.user %q: %w", p.Process.User, err)
-		}
-	}
-	if err := landlock(&cfg, p.MayMiss(policy.LandlockOn)); err != nil {
-		return cfg, err
-	}
-	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
-	cfg.NoSetID = direct && filtered(&p.Seccomp)
-	return cfg, nil
-}
-
-// landlock refuses what this kernel's Landlock cannot do, or goes on without
-// where the policy lets it: the proof says then what is missing.
-func landlock(cfg *jail.Config, mayMiss bool) error {
-	if !cfg.Landlock {
-		return nil
-	}
-	refuse := &backend.UnsupportedError{Backend: Name, Control: policy.LandlockOn}
-	if guest.LandlockABI() == 0 {
-		refuse.Reason = "this kernel has no Landlock"
-		refuse.Fix = fixes[policy.LandlockOn] + "; or go on without it by naming landlock under best_effort"
-		cfg.Landlock = false
-	} else if gaps := jail.RightsGaps(cfg); len(gaps) > 0 {
-		refuse.Reason = strings.Join(gaps, "; ")
-		refuse.Fix = "name the rights, or mount it elsewhere, or go on by naming landlock under best_effort"
-	}
-	if refuse.Reason == "" || mayMiss {
-		return nil
-	}
-	return refuse
+	return &instance{jail: j, policy: spec.Policy, filters: cfg.Filters, notes: notes}, nil
 }
 
 type instance struct {
 	jail    *jail.Jail
 	policy  policy.Policy
-	without []policy.Control
 	filters *seccomp.Filters
 	notes   []string
 }
 
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
-	before := i.jail.OOMKills()
 	p, err := i.jail.Exec(ctx, cmd)
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = hint(refused, i.policy.Filesystem.Root)
+			refused.Hint = jail.Hint(refused, &i.policy.Filesystem)
 		}
 		return nil, err
 	}
-	return &process{Process: p, instance: i, before: before}, nil
-}
-
-// hint looks for a command, which is not in the sandbox, on the host.
-func hint(e *backend.ExecError, root string) string {
-	if e.Step == "chdir" {
-		return "start in a directory that is visible in the sandbox (--workdir); --volume shows one"
-	}
-	if !e.NotFound() {
-		return ""
-	}
-	if root == "" {
-		return `filesystem.root of the policy is empty, so there are no programs; "host" shows those of the host (of several policies, in each)`
-	}
-	if strings.Contains(e.Path, "/") {
-		if _, err := os.Stat(e.Path); err == nil && strings.HasPrefix(e.Path, "/") {
-			return fmt.Sprintf("it, or the interpreter or loader that it names, is on the host but not visible; --volume %s:%s:ro shows it", e.Path, e.Path)
-		}
-		return ""
-	}
-	for _, dir := range strings.Split(os.Getenv("PATH"), ":") {
-		path := dir + "/" + e.Path
-		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() && strings.HasPrefix(dir, "/") {
-			return fmt.Sprintf("the host has it as %s, which is not visible or not in the sandbox's PATH; --volume %s:%s:ro and --env PATH=… show it", path, dir, dir)
-		}
-	}
-	return ""
+	return p, nil
 }
 
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
-	return prove(i.jail.Evidence(), &i.policy, i.filters), nil
+	return evidence.Prove(i.jail.Evidence(), &i.policy, i.filters), nil
 }
 
 func (i *instance) Notes() []string { return i.notes }
@@ -212,44 +89,9 @@ func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) 
 func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
-type process struct {
-	*jail.Process
-	instance *instance
-	before   int64 // OOM kills
-}
-
-// Wait waits for the command's end. The kernel counts an OOM kill before it
-// kills, so the counter is not behind the death that it explains.
-func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
-	e, err := p.Process.Wait(ctx)
-	if err != nil {
-		return backend.Exit{Code: -1}, err
-	}
-	status := unix.WaitStatus(e.Status)
-	memory, tasks := p.instance.jail.Peaks()
-	exit := backend.Exit{
-		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(tasks),
-		OOMKilled: p.instance.jail.OOMKills() > p.before,
-	}
-	if judges := p.instance.filters.Judges; judges != nil {
-		exit.Needed = needs(e.Denials, judges)
-	} else {
-		exit.Denials = denials(e.Denials, p.instance.filters)
-	}
-	if memory > 0 {
-		exit.MemoryPeak = memory
-	}
-	if status.Signaled() {
-		exit.Signal = syscall.Signal(status.Signal())
-	} else {
-		exit.Code = status.ExitStatus()
-	}
-	return exit, nil
-}
-
 var (
 	_ backend.Pauser  = (*instance)(nil)
-	_ backend.Resizer = (*process)(nil)
+	_ backend.Resizer = (*jail.Command)(nil)
 	_ backend.Layered = (*instance)(nil)
 	_ backend.Noted   = (*instance)(nil)
 )

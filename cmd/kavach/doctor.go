@@ -30,6 +30,7 @@ type examined struct {
 	Base      int               `json:"base"`
 	MaxScore  int               `json:"max_score"`
 	Controls  []backend.Finding `json:"controls"`
+	Notes     []string          `json:"notes,omitempty"` // what the backend is made of here, and what is known of that
 
 	// Where the kernel refuses user namespaces: why, and what there is without.
 	Refusals []refusal `json:"refusals,omitempty"`
@@ -48,7 +49,7 @@ type machine struct {
 }
 
 func doctorCommand() *command {
-	asJSON, apparmor := false, false
+	asJSON, apparmor, runtime := false, false, ""
 	return &command{
 		name: "doctor", args: "[flags]", short: "try each backend and control here, and say how to fix what fails",
 		long: `Make a sandbox on each backend with everything on, and show what was tried, what
@@ -57,6 +58,7 @@ else with 1.`,
 		one: "the process backend is not available",
 		flags: func(f *flags) {
 			f.Bool(&asJSON, "json", "", "print one JSON object")
+			registerRuntime(f, &runtime)
 			f.Bool(&apparmor, "apparmor", "", "print the AppArmor profile that lets this kavach make user namespaces, and nothing else")
 		},
 		run: func([]string) error {
@@ -64,14 +66,14 @@ else with 1.`,
 				_, err := fmt.Print(apparmorProfile(ownPath()))
 				return err
 			}
-			return examine(asJSON)
+			return examine(runtime, asJSON)
 		},
 	}
 }
 
-func examine(asJSON bool) error {
+func examine(runtime string, asJSON bool) error {
 	stop := catch()
-	d := diagnose(stop.ctx)
+	d := diagnose(stop.ctx, runtime)
 	if stop.ctx.Err() != nil {
 		return stop.instead(stop.ctx.Err())
 	}
@@ -90,9 +92,9 @@ func examine(asJSON bool) error {
 	return nil
 }
 
-func diagnose(ctx context.Context) diagnosis {
+func diagnose(ctx context.Context, runtime string) diagnosis {
 	built := make(map[string]backend.Backend)
-	for _, b := range all.All() {
+	for _, b := range all.Using(runtime) {
 		built[b.Name()] = b
 	}
 	d := diagnosis{Machine: thisMachine()}
@@ -124,7 +126,7 @@ func (e *examined) probe(ctx context.Context, b backend.Backend) {
 		return
 	}
 	e.Available = true
-	e.Controls = append(e.Controls, info.Controls...)
+	e.Controls, e.Notes = append(e.Controls, info.Controls...), info.Notes
 }
 
 // tryBare tries the tier without namespaces. Nil: it does not work either.
@@ -186,6 +188,9 @@ func (e *examined) print(w io.Writer, out paint) {
 		if c.Fix != "" {
 			fmt.Fprintf(w, "  %-16s fix: %s\n", "", printable(c.Fix))
 		}
+	}
+	for _, note := range e.Notes {
+		fmt.Fprintf(w, "  %s\n", printable(note))
 	}
 	fmt.Fprintln(w)
 }

@@ -20,15 +20,17 @@ import (
 const maxLine = 8 << 20
 
 func sessionCommand() *command {
+	runtime := ""
 	return &command{
 		name: "session", short: "drive one sandbox with JSON lines over stdin and stdout",
 		long: `Read requests from stdin and write replies and events to stdout, one JSON object
 a line, for programs in any language. The sandbox ends with stdin.
 
 docs/session.md describes each request, reply and event.`,
+		flags: func(f *flags) { registerRuntime(f, &runtime) },
 		run: func([]string) error {
 			stop := catch()
-			s := newSession(stop.ctx, &kavach.Runtime{Backends: all.All()}, os.Stdout)
+			s := newSession(stop.ctx, &kavach.Runtime{Backends: all.Using(runtime)}, os.Stdout)
 			s.wire.gone = func(error) { stop.cancel(nil) }
 			return s.serve(stop, os.Stdin)
 		},

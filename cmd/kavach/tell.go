@@ -80,6 +80,9 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	s := sb.Score()
 	fmt.Fprintf(w, "%s %s on %s, score %s\n", out.dim("kavach   "),
 		out.bold(ending(res)), sb.Backend(), scoreText(out, s))
+	if i := imageOf(sb); i != nil {
+		line("image", i.String())
+	}
 	var proven []string
 	for _, c := range s.Controls {
 		if c.Points == c.Of {
@@ -125,13 +128,9 @@ func scoreText(out paint, s score.Score) string {
 
 // short are the controls that were asked for and did not earn all points.
 func short(s score.Score, p policy.Policy) []score.Line {
-	asked := make(map[policy.Control]bool)
-	for _, c := range p.Modifiers() {
-		asked[c] = true
-	}
 	var lines []score.Line
 	for _, line := range s.Controls {
-		if line.Points < line.Of && (line.Name.IsBase() || asked[line.Name]) {
+		if line.Points < line.Of && p.Asks(line.Name) {
 			lines = append(lines, line)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func init() {
-	if len(os.Args) > 0 && os.Args[0] == guest.Name {
+	if guest.Called(os.Args) {
 		guest.Main()
 	}
 	guest.Self = true

@@ -35,7 +35,7 @@ func BareProblem(c *Config) (reason, fix string) {
 	case !c.Landlock || c.landlockABI() < bareLandlock:
 		return fmt.Sprintf("%sLandlock is what keeps files, and it has to be on, and of ABI %d or newer; there is %d", without, bareLandlock, c.landlockABI()),
 			"use Linux 6.2 or newer, and filesystem.landlock: on"
-	case len(c.Filter) == 0:
+	case c.Filters == nil || len(c.Filters.Guest) == 0:
 		return without + "the seccomp filter is what keeps the network, and it has to be on", `use seccomp.profile "strict" or "default"`
 	case c.Root != policy.RootHost:
 		return without + "there is no other root directory than the host's", `use filesystem.root: host`
@@ -208,7 +208,7 @@ func (j *Jail) bareSetup() *guest.Setup {
 		Confine: j.confine(), Rlimits: append(j.rlimits(), j.bareLimits()...), Probe: true,
 		Bare: &guest.Bare{Filter: j.cfg.Bare, Canary: j.cfg.canary(), Write: filepath.Join(j.cfg.place, "written")},
 	}
-	setup.Confine.NoUserNS = false // it would be the host's
+	setup.Confine.UserNS = -1 // it would be the host's
 	if !j.cfg.with(policy.SeccompOn) {
 		setup.Bare.Filter = nil
 	}

@@ -77,6 +77,7 @@ type cloneUser struct {
 type idMaps struct {
 	uid, gid         int // inside
 	hostUID, hostGID int
+	first, count     int  // what 0 is on the host, and how many ids there are; 0: only those above
 	setgroups        bool // the caller may, and the groups of the caller are dropped
 }
 
@@ -279,11 +280,16 @@ func (s *cloneSpec) clone(g *guestClone) {
 // files are what maps the ids (user_namespaces(7)). Without the right to map
 // others, gid_map takes a "deny" first.
 func (m *idMaps) files() []idFile {
-	list := []idFile{{[]byte("/uid_map\x00"), fmt.Appendf(nil, "%d %d 1\n", m.uid, m.hostUID)}}
+	uids, gids := fmt.Appendf(nil, "%d %d 1\n", m.uid, m.hostUID), fmt.Appendf(nil, "%d %d 1\n", m.gid, m.hostGID)
+	if m.count > 0 {
+		uids = fmt.Appendf(nil, "0 %d %d\n", m.first, m.count)
+		gids = uids
+	}
+	list := []idFile{{[]byte("/uid_map\x00"), uids}}
 	if !m.setgroups {
 		list = append(list, idFile{[]byte("/setgroups\x00"), []byte("deny")})
 	}
-	return append(list, idFile{[]byte("/gid_map\x00"), fmt.Appendf(nil, "%d %d 1\n", m.gid, m.hostGID)})
+	return append(list, idFile{[]byte("/gid_map\x00"), gids})
 }
 
 // runMapper is the mapper's whole life, by the rules of vfork.Start. It writes to

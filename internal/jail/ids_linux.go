@@ -11,48 +11,64 @@ import (
 
 // ids are who the guest and its commands are on the host.
 type ids struct {
-	// root says that the caller is root and was mapped away to a uid of the
-	// sandbox's own, which owns nothing on this machine.
+	// root says that the caller is root and was mapped away to ids of the
+	// sandbox's own, which own nothing on this machine.
 	root     bool
-	uid, gid int
+	uid, gid int // the commands'
+
+	// count is how many ids, from 0 on, are mapped to those from first on. Zero:
+	// only that of the commands is.
+	first, count int
 }
 
-// Uids of sandboxes, when root makes them: a range that no distribution hands
-// out (systemd's containers end at 1879048191, useradd's subuids far below),
-// with room for a million.
+// Ids of sandboxes, when root makes them: ranges that no distribution hands out
+// (systemd's containers end at 1879048191, useradd's subuids far below). Where one
+// id is enough there is room for a million, and for thirty thousand images with
+// their 65536.
 const (
-	firstID = 0x74_00_00_00
-	idRange = 1 << 20
+	firstID    = 0x74_00_00_00
+	idRange    = 1 << 20
+	firstBlock = 0x78_00_00_00
+	idBlock    = 1 << 16
+	idBlocks   = 0x78_00
 )
 
 // hostIDs chooses them. Two sandboxes have the same with a chance of one in a
-// million, and then each other's share of RLIMIT_NPROC; and the end of one that
-// is bare, which kills what runs as this uid, is the end of the other.
-func hostIDs(id string, uid, gid int) ids {
-	if os.Geteuid() == 0 {
-		n, err := strconv.ParseUint(id, 16, 64)
-		own := firstID + int(n%idRange)
-		if err == nil && mapped("/proc/self/uid_map", own) && mapped("/proc/self/gid_map", own) {
-			return ids{root: true, uid: own, gid: own}
-		}
+// million, or in thirty thousand, and then each other's share of RLIMIT_NPROC; and
+// the end of one that is bare, which kills what runs as this uid, is the end of
+// the other.
+func hostIDs(c *Config) ids {
+	n, err := strconv.ParseUint(c.ID, 16, 64)
+	if os.Geteuid() != 0 || err != nil {
+		return ids{uid: os.Geteuid(), gid: os.Getegid()}
+	}
+	mine := func(first, count int) bool {
+		return mapped("/proc/self/uid_map", first, count) && mapped("/proc/self/gid_map", first, count)
+	}
+	block := firstBlock + int(n%idBlocks)*idBlock
+	if (c.Container != nil || len(c.Layers) > 0) && c.UID < idBlock && c.GID < idBlock && mine(block, idBlock) {
+		return ids{root: true, uid: block + c.UID, gid: block + c.GID, first: block, count: idBlock}
+	}
+	if own := firstID + int(n%idRange); mine(own, 1) {
+		return ids{root: true, uid: own, gid: own}
 	}
 	return ids{uid: os.Geteuid(), gid: os.Getegid()}
 }
 
 // mapped reports whether this user namespace, which may be a container's, has
-// this id.
-func mapped(file string, id int) bool {
+// these ids.
+func mapped(file string, id, count int) bool {
 	f, err := os.Open(file)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var inside, outside, count int
-		if _, err := fmt.Sscan(lines.Text(), &inside, &outside, &count); err != nil {
+		var inside, outside, length int
+		if _, err := fmt.Sscan(lines.Text(), &inside, &outside, &length); err != nil {
 			continue
 		}
-		if id >= inside && id-inside < count {
+		if id >= inside && id+count <= inside+length {
 			return true
 		}
 	}
@@ -71,3 +87,6 @@ var lastCap = sync.OnceValue(func() uintptr {
 	}
 	return uintptr(n)
 })
+
+// IDs is how many ids, from 0 on, there will be in the jail. Zero: one.
+func (c *Config) IDs() int { return hostIDs(c).count }

@@ -12,9 +12,7 @@
 package jail
 
 import (
-	"time"
-
-	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -33,6 +31,16 @@ type Config struct {
 	// UID and GID are what commands see as their own.
 	UID, GID int
 
+	// Layers are directories that, laid over each other, are the root directory,
+	// the lowest first (backend.Image); Root is "" then. With them, and where root
+	// makes the jail, the ids of an image, 0 to 65535, are all there.
+	Layers []string
+
+	// Container, where it is not nil, makes the jail a keeper, in which an OCI
+	// runtime is run. What the rest says of commands, UID and Root and Filters and
+	// all, is for those of the container. Nil: it is for those of the jail.
+	Container *Container
+
 	// Root, Writable, Scratch and Mounts are as in policy.Filesystem.
 	Root     string
 	Writable bool
@@ -50,17 +58,14 @@ type Config struct {
 	// kernel's. It is for tests, which show with it what an older kernel does.
 	LandlockABI int
 
-	// Filter and CommandFilter are seccomp filters, as struct sock_filter; LogOnly,
-	// Guard and Judges are what guest.Confine says. Empty: none.
-	Filter, CommandFilter []byte
-	LogOnly               bool
-	Guard                 []byte
-	Judges                [][]byte
+	// Filters are the seccomp filters. Nil: none.
+	Filters *seccomp.Filters
 
-	// FilterKills says that a filter may end the process that makes a call.
-	FilterKills bool
+	// Unheard says that the kernel which the filters are for has no listeners, and
+	// is for Of.
+	Unheard bool
 
-	// NoSetID says that Filter lets no command make a file setuid or setgid.
+	// NoSetID says that Filters let no command make a file setuid or setgid.
 	// Without it, nothing that root mounts is writable (access direct).
 	NoSetID bool
 
@@ -84,6 +89,23 @@ type Config struct {
 	place string // of a bare jail: its own directory
 }
 
+// Container says what a keeper is for.
+type Container struct {
+	// Config is the runtime's config.json (OCI runtime-spec).
+	Config []byte
+
+	// Programs are executables of the host that the runtime needs and that are in
+	// no directory which Root "host" shows.
+	Programs []string
+
+	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
+	// one that would put a /tmp of its own there.
+	BindTmp bool
+
+	// UserNS is how many user namespaces the runtime makes. -1: any number.
+	UserNS int64
+}
+
 func (c *Config) with(layer policy.Control) bool {
 	for _, w := range c.Without {
 		if w == layer {
@@ -91,12 +113,4 @@ func (c *Config) with(layer policy.Control) bool {
 		}
 	}
 	return true
-}
-
-// Exit says how a command ended.
-type Exit struct {
-	Status  uint32 // as wait4(2) tells it
-	CPU     time.Duration
-	MaxRSS  int64
-	Denials map[int64]guest.DeniedCall // by number
 }

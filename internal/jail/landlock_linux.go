@@ -81,8 +81,9 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	grant(own, "/etc", "/var", "/run")
 	if c.Root == policy.RootHost {
 		grant(guest.LandlockExec, systemDirs...)
-	} else if c.Root != "" {
-		grant(own, rootDirs(c.Root)...)
+	}
+	for _, dir := range c.layers() {
+		grant(own, rootDirs(dir)...)
 	}
 	for _, m := range c.Mounts {
 		rules = append(rules, guest.LandlockRule{Path: target(m), Rights: mountRights(m)})
@@ -191,26 +192,6 @@ func rightSince(bit int) landlockVersion {
 		}
 	}
 	return at
-}
-
-// LandlockLacks lists, in words, what the default domain is for and Landlock of
-// this ABI cannot restrict.
-func LandlockLacks(abi int, net bool) (lacks []string) {
-	for _, l := range []struct {
-		abi         int
-		linux, what string
-		asked       bool
-	}{
-		{3, "6.2", "truncation", true},
-		{4, "6.7", "TCP", net},
-		{5, "6.10", "ioctl on devices", true},
-		{6, "6.12", "abstract sockets and signals", true},
-	} {
-		if abi < l.abi && l.asked {
-			lacks = append(lacks, fmt.Sprintf("%s (Linux %s)", l.what, l.linux))
-		}
-	}
-	return lacks
 }
 
 // writableDirs are the places of a writable root that programs write to, and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/rawfile"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -55,7 +56,7 @@ func lockedBelow(dir string, as ids) error {
 	if err != nil {
 		return err
 	}
-	for _, m := range parseMounts(string(text)) {
+	for _, m := range evidence.ParseMounts(string(text)) {
 		if strings.HasPrefix(unescapeMount(m.Point), strings.TrimSuffix(dir, "/")+"/") {
 			return fmt.Errorf("mount %s: %s is mounted in it, which only root can leave out of a writable mount; "+
 				"name a directory without mounts, or use access direct: %w", dir, unescapeMount(m.Point), errors.ErrUnsupported)

@@ -64,26 +64,37 @@ type source struct {
 	mount    policy.Mount
 }
 
+// layout is the plan of a jail, or of a keeper and its container.
+func layout(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
+	if c.Container != nil {
+		return planKeeper(c, as)
+	}
+	return plan(c, as)
+}
+
 // plan makes the ops that build the root of c. Sources are the host paths that
 // the caller named: where the guest cannot take them itself, because the user
 // that it runs as could not reach them, the host passes them as descriptors.
 func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
-	var system []guest.Op
-	switch c.Root {
-	case "":
-	case policy.RootHost:
-		if system, err = hostRoot(c); err != nil {
-			return nil, nil, err
-		}
-	default:
-		s, err := resolve(policy.Mount{Source: c.Root, Target: "/"})
+	for _, dir := range c.layers() {
+		s, err := resolve(policy.Mount{Source: dir, Target: "/"})
 		if err != nil {
 			return nil, nil, err
 		}
-		ops = append(ops, s.op(guest.OpOverlay, as.root))
+		ops = append(ops, s.op(guest.OpLayer, as.root))
 		sources = append(sources, s)
 	}
-	ops = append(append(ops, system...), places(c)...)
+	if len(ops) > 0 {
+		ops = append(ops, guest.Op{Kind: guest.OpOverlay, Path: "/"})
+	}
+	if c.Root == policy.RootHost {
+		system, err := hostRoot(c)
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, system...)
+	}
+	ops = append(ops, places(c)...)
 	for _, m := range c.Mounts {
 		s, err := resolve(m)
 		if err != nil {
@@ -102,7 +113,7 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 	for _, p := range recordsShown(sources) {
 		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 	}
-	if c.with(policy.ProcMasked) {
+	if c.with(policy.ProcMasked) && c.Container == nil { // else it is the runtime's
 		for _, p := range procMasked {
 			if c.with(policy.NSUser) && closedTo(as.uid, p) {
 				continue
@@ -118,6 +129,14 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		}
 	}
 	return ops, sources, nil
+}
+
+// layers are the directories that the root directory is made of.
+func (c *Config) layers() []string {
+	if c.Root == "" || c.Root == policy.RootHost {
+		return c.Layers
+	}
+	return []string{c.Root}
 }
 
 // recordsShown says where the directory of records would be seen inside: at its
@@ -156,7 +175,7 @@ func hostCanary(c *Config, record string) (string, error) {
 		named := slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool {
 			return path == target(m) || strings.HasPrefix(path, target(m)+"/")
 		})
-		if _, err := os.Lstat(path); err == nil && !named && !(c.Root != "" && fileUnder(c.Root, path)) {
+		if _, err := os.Lstat(path); err == nil && !named && !c.shows(path) {
 			return path, nil
 		}
 	}
@@ -247,10 +266,10 @@ func etc(c *Config) []guest.Op {
 		{Kind: guest.OpDir, Path: "/etc", Mode: 0o755},
 		file("/etc/passwd", fmt.Sprintf("%s:x:%d:%d:%s:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", user, c.UID, c.GID, user)),
 		file("/etc/group", fmt.Sprintf("%s:x:%d:\nnogroup:x:65534:\n", group, c.GID)),
-		file("/etc/hosts", "127.0.0.1\tlocalhost "+hostname+"\n::1\tlocalhost\n"),
+		file("/etc/hosts", hostsFile),
 		file("/etc/hostname", hostname+"\n"),
 		file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
-		file("/etc/resolv.conf", "# There is no way out of this sandbox.\n"),
+		file("/etc/resolv.conf", resolvFile),
 		{Kind: guest.OpSymlink, Path: "/etc/os-release", Source: "../usr/lib/os-release"},
 	}
 	for _, p := range etcShown {
@@ -263,32 +282,22 @@ func etc(c *Config) []guest.Op {
 	return ops
 }
 
-// places are the directories that each sandbox has.
+// places are the directories that each sandbox has of its own.
 func places(c *Config) []guest.Op {
 	dir := func(p string, mode uint32) guest.Op { return guest.Op{Kind: guest.OpDir, Path: p, Mode: mode} }
 	ops := []guest.Op{
-		{Kind: guest.OpFile, Path: guest.CanaryPath, Mode: 0o444,
+		{Kind: guest.OpFile, Path: guest.CanaryPath, Mode: 0o444, Flags: guest.FileReplace,
 			Data: "Kavach opens this file from inside: Landlock must refuse it.\n"},
-		dir("/proc", 0o555), {Kind: guest.OpProc, Path: "/proc"},
-		dir("/dev", 0o755),
+		dir("/proc", 0o555), dir("/dev", 0o755),
 	}
-	for _, d := range devices {
-		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
+	if len(c.Layers) > 0 {
+		ops = append(ops, imageEtc()...)
 	}
-	pts := guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"}
-	if c.with(policy.Limits) {
-		pts.Data = maxTerminals
+	if c.Container == nil {
+		ops = append(ops, kernelPlaces(c)...)
 	}
-	ops = append(ops,
-		dir("/dev/pts", 0o755), pts,
-		guest.Op{Kind: guest.OpSymlink, Path: "/dev/ptmx", Source: "pts/ptmx"},
-		guest.Op{Kind: guest.OpSymlink, Path: "/dev/fd", Source: "/proc/self/fd"},
-		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdin", Source: "fd/0"},
-		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdout", Source: "fd/1"},
-		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stderr", Source: "fd/2"},
-	)
 	for _, p := range []string{"/tmp", "/dev/shm"} {
-		if c.Scratch > 0 {
+		if c.Scratch > 0 && !c.runtimeMounts(p) {
 			ops = append(ops, guest.Op{Kind: guest.OpScratch, Path: p, Mode: 0o1777})
 		} else {
 			ops = append(ops, dir(p, 0o755))
@@ -299,10 +308,54 @@ func places(c *Config) []guest.Op {
 			ops = append(ops, dir(p, 0o755))
 		}
 	}
+	if len(c.Layers) > 0 { // an image has its own
+		return ops
+	}
 	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
 		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
 }
+
+// runtimeMounts reports whether it is a runtime that puts something at this place.
+func (c *Config) runtimeMounts(p string) bool {
+	return c.Container != nil && (p != "/tmp" || c.Container.BindTmp)
+}
+
+// kernelPlaces are /proc and /dev.
+func kernelPlaces(c *Config) []guest.Op {
+	ops := []guest.Op{{Kind: guest.OpProc, Path: "/proc"}}
+	for _, d := range devices {
+		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
+	}
+	pts := guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"}
+	if c.with(policy.Limits) {
+		pts.Data = maxTerminals
+	}
+	return append(ops,
+		guest.Op{Kind: guest.OpDir, Path: "/dev/pts", Mode: 0o755}, pts,
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/ptmx", Source: "pts/ptmx"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/fd", Source: "/proc/self/fd"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdin", Source: "fd/0"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stdout", Source: "fd/1"},
+		guest.Op{Kind: guest.OpSymlink, Path: "/dev/stderr", Source: "fd/2"},
+	)
+}
+
+// imageEtc are the files that name the machine, which no image knows.
+func imageEtc() []guest.Op {
+	file := func(name, data string) guest.Op {
+		return guest.Op{Kind: guest.OpFile, Path: name, Data: data, Mode: 0o444, Flags: guest.FileReplace}
+	}
+	return []guest.Op{
+		{Kind: guest.OpDir, Path: "/etc", Mode: 0o755},
+		file("/etc/hosts", hostsFile), file("/etc/hostname", hostname+"\n"), file("/etc/resolv.conf", resolvFile),
+	}
+}
+
+const (
+	hostsFile  = "127.0.0.1\tlocalhost " + hostname + "\n::1\tlocalhost\n"
+	resolvFile = "# There is no way out of this sandbox.\n"
+)
 
 func target(m policy.Mount) string {
 	if m.Target != "" {
@@ -311,8 +364,10 @@ func target(m policy.Mount) string {
 	return m.Source
 }
 
-// fileUnder reports whether a root directory has something at this path itself.
-func fileUnder(root, path string) bool {
-	_, err := os.Lstat(filepath.Join(root, path))
-	return root != policy.RootHost && err == nil
+// shows reports whether the root directory has something at this path itself.
+func (c *Config) shows(path string) bool {
+	return slices.ContainsFunc(c.layers(), func(dir string) bool {
+		_, err := os.Lstat(filepath.Join(dir, path))
+		return err == nil
+	})
 }

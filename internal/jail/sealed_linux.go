@@ -161,3 +161,13 @@ func FindGuest(named string, self bool) (string, error) {
 		"or let this program be its own guest: import %s and build it without cgo (CGO_ENABLED=0)",
 		"github.com/kavach-dev/kavach/guest/self")
 }
+
+// OpenGuest opens the guest program at path for a container: it can be read and
+// executed by way of the descriptor, which is the caller's, and not written to.
+func OpenGuest(path string) (*os.File, error) {
+	f, err := guestProgram(path, os.Geteuid() == 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+}

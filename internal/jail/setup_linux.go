@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -29,11 +29,7 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		return err
 	}
 	var fds []int
-	defer func() {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-	}()
+	defer func() { closeAll(fds) }()
 	if err := j.openBases(sources); err != nil {
 		return err
 	}
@@ -53,15 +49,21 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		setup.CgroupNS = j.cfg.Bare == nil && j.cfg.with(policy.NSCgroup)
 		setup.OOMFirst = cgroup.Unified() // the guest is in the group
 	}
-	probe, err := newProbe()
+	if j.cfg.Container != nil { // there is nothing to look at yet
+		if err := j.conn.Send(setup, fds...); err != nil {
+			return j.guestDied("send the set-up", err)
+		}
+		return j.answer(j.recordGuest())
+	}
+	probe, err := evidence.NewProbe()
 	if err != nil {
 		return err
 	}
-	defer probe.close()
-	if err := j.conn.Send(setup, append(fds, probe.inside, probe.inside)...); err != nil {
+	defer probe.Close()
+	if err := j.conn.Send(setup, append(fds, probe.Inside(), probe.Inside())...); err != nil {
 		return j.guestDied("send the set-up", err)
 	}
-	probe.sent(j.evidence.HostFile)
+	probe.Sent(j.evidence.HostFile)
 	if err := j.recordGuest(); err != nil { // while the guest is at it
 		return err
 	}
@@ -74,8 +76,18 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 	if err != nil {
 		return j.answer(err)
 	}
-	probe.close()
+	probe.Close()
 	return j.answer(nil)
+}
+
+// examine looks at the probe while it waits.
+func (j *Jail) examine(p *evidence.Probe) error {
+	e := &j.evidence
+	e.ABI, e.Bare, e.RightsGaps = j.cfg.landlockABI(), j.cfg.Bare != nil, RightsGaps(&j.cfg)
+	if e.Bare {
+		e.Canary = j.cfg.canary()
+	}
+	return e.Look(p, j.group, j.groupErr)
 }
 
 // setupFrame is what the guest is told.
@@ -83,12 +95,15 @@ func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
 	if j.cfg.Bare != nil {
 		return j.bareSetup()
 	}
+	if j.cfg.Container != nil {
+		return j.keeperSetup(ops)
+	}
 	return &guest.Setup{
 		Hostname: hostname,
 		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
 		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
 		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
-		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.FilterKills,
+		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.Filters.Kills,
 	}
 }
 
@@ -134,17 +149,23 @@ func (j *Jail) openTrees(sources []source) (fds []int, err error) {
 
 func (j *Jail) confine() guest.Confine {
 	c := guest.Confine{
-		NoUserNS: j.cfg.with(policy.NSUser) && j.cfg.with(policy.SeccompOn),
+		UserNS:   -1,
 		DropCaps: j.cfg.with(policy.CapsNone), NoNewPrivs: j.cfg.with(policy.NoNewPrivs),
 		CloseFDs: j.cfg.with(policy.FDsClean),
 		Landlock: j.cfg.Landlock && j.cfg.with(policy.LandlockOn), LandlockNet: !j.cfg.Loopback,
+	}
+	if j.cfg.with(policy.NSUser) && j.cfg.with(policy.SeccompOn) {
+		c.UserNS = 0
 	}
 	if c.Landlock {
 		c.LandlockRule, c.LandlockABI = landlockRules(&j.cfg), uint32(j.cfg.landlockABI())
 	}
 	if j.cfg.with(policy.SeccompOn) {
-		c.Filter, c.CommandFilter = j.cfg.Filter, j.cfg.CommandFilter
-		c.LogOnly, c.Guard, c.Judges = j.cfg.LogOnly, j.cfg.Guard, j.cfg.Judges
+		f := j.cfg.Filters
+		c.Filter, c.CommandFilter, c.LogOnly, c.Guard = f.Guest, f.Command, f.Judges != nil, f.Guard
+		for _, judge := range f.Judges {
+			c.Judges = append(c.Judges, judge.Program)
+		}
 	}
 	return c
 }
@@ -179,42 +200,28 @@ func (j *Jail) rlimits() []guest.Rlimit {
 // answer reads the guest's word on its set-up. Problem is what went wrong on
 // our side; what the guest says explains it better.
 func (j *Jail) answer(problem error) error {
-	frame, fds, err := j.conn.Receive()
-	if _, ready := frame.(*guest.Ready); ready && problem == nil {
-		return j.takeLayers(fds)
+	fds, err := agent.Answer(j.conn)
+	var failed *guest.Failed
+	switch {
+	case errors.As(err, &failed):
+		if refused := asNamespaceError(failed); refused != nil {
+			return refused
+		}
+		return setupFailed(&j.cfg, failed)
+	case problem != nil:
+		closeAll(fds)
+		return problem
+	case err != nil:
+		return j.guestDied("wait for the guest", err)
 	}
+	return j.takeLayers(fds)
+}
+
+func closeAll(fds []int) {
 	for _, fd := range fds {
 		unix.Close(fd)
 	}
-	if len(fds) > 0 {
-		return errors.New("wait for the guest: it sent descriptors")
-	}
-	switch f := frame.(type) {
-	case *guest.Failed:
-		f.Step, f.Detail = printable(f.Step), printable(f.Detail)
-		if refused := asNamespaceError(f); refused != nil {
-			return refused
-		}
-		return setupFailed(j.cfg.Root, f)
-	case *guest.Ready:
-		return problem
-	}
-	if problem != nil {
-		return problem
-	}
-	return j.guestDied("wait for the guest", err)
 }
 
 // guestDied tells what the guest said at its end.
-func (j *Jail) guestDied(doing string, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || err == nil {
-		err = errors.New("the guest has ended")
-	}
-	if j.OOMKills() > 0 {
-		err = fmt.Errorf("%w, and the sandbox was out of memory", err)
-	}
-	if last := strings.TrimSpace(j.said.String()); last != "" {
-		err = fmt.Errorf("%w: %s", err, last)
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}
+func (j *Jail) guestDied(doing string, err error) error { return j.lost(doing, err, j.said) }

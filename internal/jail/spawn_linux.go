@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/cgroup"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -46,7 +47,7 @@ func (j *Jail) spawn() error {
 		return err
 	}
 	defer null.Close()
-	said, stderr, err := newTail()
+	said, stderr, err := agent.NewTail()
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,11 @@ func (j *Jail) startProcess(program *os.File, files []*os.File) error {
 	}
 	if j.cfg.with(policy.NSUser) {
 		g.ids = &idMaps{
-			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid, setgroups: j.ids.root,
+			uid: j.cfg.UID, gid: j.cfg.GID, hostUID: j.ids.uid, hostGID: j.ids.gid,
+			first: j.ids.first, count: j.ids.count, setgroups: j.ids.root,
+		}
+		if j.cfg.Container != nil { // the runtime is root there, and the commands' user the container's matter
+			g.ids.uid, g.ids.gid = 0, 0
 		}
 	}
 	return j.startIn(g)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,10 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/cgroup"
+	"github.com/kavach-dev/kavach/internal/evidence"
+	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -28,18 +32,15 @@ type Jail struct {
 	groupErr error         // why not
 	process  *child
 	conn     *guest.Conn
-	evidence Evidence
+	agent    *agent.Agent // nil until the guest is ready
+	evidence evidence.Evidence
 	layers   []backend.Layer
-	said     *tail       // what the guest wrote to its stderr
+	closers  []io.Closer // of what is in the jail
+	said     *agent.Tail // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time
 
 	close  sync.Mutex // held by the one Close that works; guards closed
 	closed bool
-
-	mu      sync.Mutex // guards what follows
-	next    uint32
-	running map[uint32]*Process
-	down    error // why nothing can be started any more
 }
 
 // Start builds a jail and proves it. Where it fails, it has left nothing behind.
@@ -47,8 +48,11 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	if !cfg.with(policy.NSUser) && !(cfg.with(policy.NSMount) && cfg.with(policy.NSUts)) {
 		return nil, errors.New("the guest would pivot and rename the host itself")
 	}
+	if cfg.Filters == nil {
+		cfg.Filters = &seccomp.Filters{}
+	}
 	sweepOnce()
-	j := &Jail{cfg: cfg, ids: hostIDs(cfg.ID, cfg.UID, cfg.GID), running: make(map[uint32]*Process)}
+	j := &Jail{cfg: cfg, ids: hostIDs(&cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
@@ -71,7 +75,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	var sources []source
 	var planErr error
 	if cfg.Bare == nil {
-		ops, sources, planErr = plan(&j.cfg, j.ids)
+		ops, sources, planErr = layout(&j.cfg, j.ids)
 	} else if err == nil {
 		planErr = j.makePlace()
 	}
@@ -81,7 +85,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 	if err := j.setUp(ctx, ops, sources); err != nil {
 		return nil, err
 	}
-	go j.read()
+	j.agent = agent.New(agent.Config{Conn: j.conn, Kill: j.killGuest, Lost: j.guestDied})
 	return j, nil
 }
 
@@ -167,6 +171,7 @@ func seen(cfg *Config) []string {
 	default:
 		list = append(list, cfg.Root)
 	}
+	list = append(list, cfg.Layers...)
 	for _, m := range cfg.Mounts {
 		list = append(list, m.Source)
 	}

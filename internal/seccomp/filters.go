@@ -25,6 +25,10 @@ type Config struct {
 	// (ENOSYS), whose mode is behind a pointer. It is for sandboxes that write
 	// to the host's own files, which outside are not nosuid. Zero: no.
 	NoSetID bool
+
+	// Unheard refuses with EPERM what the listener would be told of: it is for a
+	// kernel without user notification, as gVisor's. It excludes Log.
+	Unheard bool
 }
 
 // maxFiles leaves each judge a bit.
@@ -54,6 +58,8 @@ type Filters struct {
 
 	machine machine
 	sources []source
+	any     bool // there is a filter
+	named   bool // of a named profile, and it is enforced
 }
 
 // Judge is a profile that a call can be held against.
@@ -81,6 +87,9 @@ func New(c Config) (*Filters, error) {
 	if len(c.Files) > maxFiles {
 		return nil, fmt.Errorf("compile seccomp filter: %d files, and at most %d can be held side by side", len(c.Files), maxFiles)
 	}
+	if c.Log && c.Unheard {
+		return nil, fmt.Errorf("compile seccomp filter: without a listener there is nobody to log")
+	}
 	f := &Filters{machine: m}
 	if c.Profile == off && len(c.Files) == 0 && !c.Log {
 		return f, nil
@@ -88,6 +97,7 @@ func New(c Config) (*Filters, error) {
 	if err := f.gather(c); err != nil {
 		return nil, err
 	}
+	f.any, f.named = true, c.Profile != off && !c.Log
 	if c.Log {
 		return f, f.logging(c)
 	}
@@ -131,8 +141,12 @@ func (f *Filters) combined() list {
 
 // enforcing makes the filters of a policy that is enforced.
 func (f *Filters) enforcing(c Config) (err error) {
+	told := notify
+	if c.Unheard {
+		told = nil
+	}
 	if len(c.Files) == 0 {
-		f.Guest, err = f.program(f.combined(), notify)
+		f.Guest, err = f.program(f.combined(), told)
 		return err
 	}
 	if err := f.mustStart(c.Files); err != nil {
@@ -141,7 +155,7 @@ func (f *Filters) enforcing(c Config) (err error) {
 	if f.Guest, err = f.program(f.mayInstall(f.sources[0].list), traceEPERM); err != nil {
 		return err
 	}
-	f.Command, err = f.program(f.combined(), notify)
+	f.Command, err = f.program(f.combined(), told)
 	return err
 }
 

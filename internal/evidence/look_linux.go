@@ -1,15 +1,12 @@
-package jail
+package evidence
 
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
@@ -28,7 +25,7 @@ type Evidence struct {
 	UIDMap    string
 	Mounts    []Mount
 	FDs       []string
-	Environ   int // bytes
+	Environ   []string
 	Links     []string
 	Routes    int
 	CgroupErr error          // why there is no cgroup
@@ -41,6 +38,9 @@ type Evidence struct {
 	Bare   bool
 	Canary string
 
+	// Given is the environment that whoever started the guest was told to give it.
+	Given []string
+
 	// RightsGaps are what Landlock cannot keep from commands although mounts
 	// leave it out, in sentences.
 	RightsGaps []string
@@ -52,81 +52,13 @@ type Mount struct {
 	Readonly            bool
 }
 
-// probe is the host's side of looking at a probe.
-type probe struct {
-	ours, inside int
-	closed       bool
-}
-
-// newProbe makes the socket that will be the probe's stdin and stdout. It keeps
-// the borders of messages, and the kernel puts the sender's pid to each.
-func newProbe() (*probe, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	p := &probe{ours: pair[0], inside: pair[1]}
-	if err := unix.SetsockoptInt(p.ours, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		p.close()
-		return nil, err
-	}
-	return p, nil
-}
-
-// sent lets go of the inside end, which the guest has now, and tells the probe
-// which file to look for.
-func (p *probe) sent(hostFile string) {
-	unix.Close(p.inside)
-	p.inside = -1
-	_ = unix.Send(p.ours, []byte(hostFile), unix.MSG_NOSIGNAL) // a guest that is gone is noticed next
-}
-
-// close lets the probe end.
-func (p *probe) close() {
-	if p.closed {
-		return
-	}
-	p.closed = true
-	unix.Close(p.ours)
-	if p.inside >= 0 {
-		unix.Close(p.inside)
-	}
-}
-
-// report waits for the probe's report, and returns with it the pid that the
-// kernel says it came from.
-func (p *probe) report() (r guest.Report, pid int, err error) {
-	b, oob := make([]byte, guest.ReportSize+1), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	n, oobn, _, _, err := unix.Recvmsg(p.ours, b, oob, unix.MSG_CMSG_CLOEXEC)
-	for err == unix.EINTR {
-		n, oobn, _, _, err = unix.Recvmsg(p.ours, b, oob, unix.MSG_CMSG_CLOEXEC)
-	}
-	if err != nil {
-		return r, 0, err
-	}
-	if n == 0 {
-		return r, 0, io.EOF
-	}
-	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(messages) != 1 {
-		return r, 0, errors.Join(err, errors.New("no credentials came with the probe's report"))
-	}
-	cred, err := unix.ParseUnixCredentials(&messages[0])
-	if err != nil {
-		return r, 0, err
-	}
-	r, err = guest.DecodeReport(b[:n])
-	return r, int(cred.Pid), err
-}
-
-// examine looks at the probe while it waits.
-func (j *Jail) examine(p *probe) (err error) {
-	e := &j.evidence
+// Look takes down what /proc says of the probe, which has reported and waits.
+// group is the cgroup that its commands are bounded by. Nil: none, for why.
+func (e *Evidence) Look(p *Probe, group *cgroup.Group, why error) (err error) {
 	if e.Report, e.PID, err = p.report(); err != nil {
 		return fmt.Errorf("wait for the probe: %w", err)
 	}
-	e.ABI, e.CgroupErr = j.cfg.landlockABI(), j.groupErr
-	e.Bare, e.Canary, e.RightsGaps = j.cfg.Bare != nil, j.cfg.canary(), RightsGaps(&j.cfg)
+	e.CgroupErr = why
 	read := func(name string) string {
 		b, readErr := rawfile.Read(fmt.Sprintf("/proc/%d/%s", e.PID, name))
 		err = errors.Join(err, readErr)
@@ -134,8 +66,8 @@ func (j *Jail) examine(p *probe) (err error) {
 	}
 	e.Status = parseStatus(read("status"))
 	e.UIDMap = strings.Join(strings.Fields(read("uid_map")), " ")
-	e.Mounts = parseMounts(read("mountinfo"))
-	e.Environ = len(read("environ"))
+	e.Mounts = ParseMounts(read("mountinfo"))
+	e.Environ = strings.FieldsFunc(read("environ"), func(r rune) bool { return r == 0 })
 	e.Links = parseLinks(read("net/dev"))
 	e.Routes = max(strings.Count(read("net/route"), "\n")-1, 0)
 	e.Limits = read("limits")
@@ -148,16 +80,11 @@ func (j *Jail) examine(p *probe) (err error) {
 	if e.NS, err = compareNamespaces(e.PID); err != nil {
 		return fmt.Errorf("look at the probe: %w", err)
 	}
-	return j.examineCgroup(read("cgroup"))
-}
-
-// examineCgroup reads back the limits of the group that the probe is in.
-func (j *Jail) examineCgroup(of string) error {
-	if j.group == nil {
+	if group == nil {
 		return nil
 	}
-	bounds, err := j.group.Bounds(of)
-	j.evidence.Cgroup = &bounds
+	bounds, err := group.Bounds(read("cgroup"))
+	e.Cgroup = &bounds
 	return err
 }
 
@@ -223,8 +150,8 @@ func parseStatus(text string) map[string]string {
 	return status
 }
 
-// parseMounts reads mountinfo (proc_pid_mountinfo(5)).
-func parseMounts(text string) []Mount {
+// ParseMounts reads mountinfo (proc_pid_mountinfo(5)).
+func ParseMounts(text string) []Mount {
 	var mounts []Mount
 	for _, line := range strings.Split(text, "\n") {
 		before, after, _ := strings.Cut(line, " - ")

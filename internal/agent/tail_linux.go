@@ -1,4 +1,4 @@
-package jail
+package agent
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"unicode"
 )
 
-// tail keeps the end of what the guest writes to its stderr, which is nothing
+// Tail keeps the end of what the guest writes to its stderr, which is nothing
 // unless something is wrong. It is text from inside: it is shown, never parsed.
-type tail struct {
+type Tail struct {
 	done chan struct{}
 
 	mu   sync.Mutex // guards what follows
@@ -19,12 +19,14 @@ type tail struct {
 
 const tailSize = 4 << 10
 
-func newTail() (*tail, *os.File, error) {
+// NewTail returns a tail and the file that it reads from, which is the caller's to
+// hand on and to close.
+func NewTail() (*Tail, *os.File, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	t := &tail{done: make(chan struct{})}
+	t := &Tail{done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
 		defer r.Close()
@@ -43,9 +45,9 @@ func newTail() (*tail, *os.File, error) {
 	return t, w, nil
 }
 
-// printable is what can be shown of text from inside, which may end on a
+// Printable is what can be shown of text from inside, which may end on a
 // terminal: no control characters, and not much of it.
-func printable(text string) string {
+func Printable(text string) string {
 	if len(text) > tailSize {
 		text = text[:tailSize]
 	}
@@ -58,12 +60,12 @@ func printable(text string) string {
 }
 
 // String waits a moment for the guest's end and returns what it said.
-func (t *tail) String() string {
+func (t *Tail) String() string {
 	select {
 	case <-t.done:
 	case <-time.After(100 * time.Millisecond):
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return printable(string(t.text))
+	return Printable(string(t.text))
 }

@@ -1,4 +1,4 @@
-package process
+package evidence
 
 import (
 	"fmt"
@@ -11,7 +11,6 @@ import (
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/cgroup"
-	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -24,9 +23,9 @@ func verdict(seen bool) backend.State {
 	return backend.Missing
 }
 
-// prove turns evidence into proofs. Each is a sentence that a person can check
+// Prove turns evidence into proofs. Each is a sentence that a person can check
 // on a command of their own, with the file that it names.
-func prove(e jail.Evidence, p *policy.Policy, f *seccomp.Filters) []backend.Proof {
+func Prove(e Evidence, p *policy.Policy, f *seccomp.Filters) []backend.Proof {
 	if e.Bare {
 		return proveBare(e, p, f)
 	}
@@ -36,7 +35,7 @@ func prove(e jail.Evidence, p *policy.Policy, f *seccomp.Filters) []backend.Proo
 		seccompProof(e, p, f), landlockProof(e, p), netProof(e), readonlyProof(e, p), limitsProof(e, p))
 }
 
-func namespaceProofs(e jail.Evidence) []backend.Proof {
+func namespaceProofs(e Evidence) []backend.Proof {
 	var proofs []backend.Proof
 	for _, ns := range []struct {
 		control policy.Control
@@ -55,7 +54,7 @@ func namespaceProofs(e jail.Evidence) []backend.Proof {
 	return proofs
 }
 
-func userProof(e jail.Evidence) backend.Proof {
+func userProof(e Evidence) backend.Proof {
 	_, own := e.NS["user"]
 	uids := strings.Fields(e.Status["Uid"])
 	root := slices.Contains(uids, "0") || len(uids) == 0
@@ -63,7 +62,7 @@ func userProof(e jail.Evidence) backend.Proof {
 	return backend.Proof{Control: policy.NSUser, State: verdict(own && !root), Outside: words}
 }
 
-func rootProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+func rootProof(e Evidence, p *policy.Policy) backend.Proof {
 	root, found := mountAt(e, "/")
 	absent := e.Report[guest.TryHostFile] == unix.ENOENT
 	// The root is ours if it is a tmpfs or an overlay; and everything below it
@@ -76,7 +75,7 @@ func rootProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 	}
 }
 
-func capsProof(e jail.Evidence) backend.Proof {
+func capsProof(e Evidence) backend.Proof {
 	none := true
 	var words []string
 	for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
@@ -89,14 +88,14 @@ func capsProof(e jail.Evidence) backend.Proof {
 	}
 }
 
-func nnpProof(e jail.Evidence) backend.Proof {
+func nnpProof(e Evidence) backend.Proof {
 	return backend.Proof{
 		Control: policy.NoNewPrivs, State: verdict(e.Status["NoNewPrivs"] == "1"),
 		Outside: fmt.Sprintf("/proc/%d/status: NoNewPrivs %s", e.PID, e.Status["NoNewPrivs"]),
 	}
 }
 
-func fdsProof(e jail.Evidence) backend.Proof {
+func fdsProof(e Evidence) backend.Proof {
 	fds := slices.Sorted(slices.Values(e.FDs))
 	return backend.Proof{
 		Control: policy.FDsClean, State: verdict(slices.Equal(fds, []string{"0", "1", "2"})),
@@ -104,21 +103,33 @@ func fdsProof(e jail.Evidence) backend.Proof {
 	}
 }
 
-func envProof(e jail.Evidence) backend.Proof {
+func envProof(e Evidence) backend.Proof {
+	other := 0
+	for _, kv := range e.Environ {
+		if !slices.Contains(e.Given, kv) {
+			other++
+		}
+	}
+	given := ""
+	if len(e.Given) > 0 {
+		given = ", beside " + strings.Join(e.Given, " ")
+	}
 	return backend.Proof{
-		Control: policy.EnvClean, State: verdict(e.Environ == 0),
-		Outside: fmt.Sprintf("/proc/%d/environ has %d bytes; a command gets what the policy and the call name", e.PID, e.Environ),
+		Control: policy.EnvClean, State: verdict(other == 0),
+		Outside: fmt.Sprintf("/proc/%d/environ has %d variables%s; a command gets what the policy and the call name", e.PID, other, given),
 	}
 }
 
 // procProof looks for a procfs of its own whose /proc/sys is read-only and over
 // which files are mounted.
-func procProof(e jail.Evidence) backend.Proof {
+func procProof(e Evidence) backend.Proof {
 	proc, found := mountAt(e, "/proc")
 	sys, sysFound := mountAt(e, "/proc/sys")
 	masks := 0
 	for _, m := range e.Mounts {
-		if strings.HasPrefix(m.Point, "/proc/") && m.FSType == "tmpfs" && m.Readonly {
+		// An empty file or directory of a tmpfs, or, from a runtime, /dev/null.
+		null := m.Root == "/null" && (m.FSType == "devtmpfs" || m.FSType == "tmpfs")
+		if strings.HasPrefix(m.Point, "/proc/") && (m.FSType == "tmpfs" && m.Readonly || null) {
 			masks++
 		}
 	}
@@ -131,7 +142,7 @@ func procProof(e jail.Evidence) backend.Proof {
 
 // landlockProof has no outside witness: the kernel shows a domain to nobody. It
 // was taken before any code but Kavach's own had run inside.
-func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+func landlockProof(e Evidence, p *policy.Policy) backend.Proof {
 	proof := backend.Proof{Control: policy.LandlockOn, State: backend.Missing, Inside: "the policy asks for no domain"}
 	if p.Filesystem.Landlock == policy.Off {
 		return proof
@@ -148,7 +159,7 @@ func landlockProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 		proof.Inside += "; connect by TCP: " + answer(tcp)
 	}
 	proof.State = verdict(held)
-	if lacks := jail.LandlockLacks(e.ABI, !p.Network.Loopback); len(lacks) > 0 {
+	if lacks := LandlockLacks(e.ABI, !p.Network.Loopback); len(lacks) > 0 {
 		proof.Inside += "; this kernel's Landlock cannot restrict " + strings.Join(lacks, ", ")
 		proof.State = lessOf(proof.State)
 	}
@@ -167,7 +178,7 @@ func lessOf(s backend.State) backend.State {
 	return s
 }
 
-func netProof(e jail.Evidence) backend.Proof {
+func netProof(e Evidence) backend.Proof {
 	_, own := e.NS["net"]
 	alone := own && slices.Equal(e.Links, []string{"lo"}) && e.Routes == 0
 	unreachable := e.Report[guest.TryRoute] != 0
@@ -183,7 +194,7 @@ func netProof(e jail.Evidence) backend.Proof {
 	}
 }
 
-func readonlyProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+func readonlyProof(e Evidence, p *policy.Policy) backend.Proof {
 	root, found := mountAt(e, "/")
 	state := verdict(found && root.Readonly && (e.Report[guest.TryWrite] == unix.EROFS || e.Report[guest.TryWrite] == unix.EACCES))
 	return backend.Proof{
@@ -195,7 +206,7 @@ func readonlyProof(e jail.Evidence, p *policy.Policy) backend.Proof {
 
 // limitsProof reads back what bounds the commands together. Without a cgroup,
 // rlimits bound each process, which is a part of what was asked for.
-func limitsProof(e jail.Evidence, p *policy.Policy) backend.Proof {
+func limitsProof(e Evidence, p *policy.Policy) backend.Proof {
 	proof := backend.Proof{Control: policy.Limits, State: backend.Missing}
 	want := p.Resources.Effective()
 	if want.Memory < 0 || want.PIDs < 0 || want.CPUs < 0 {
@@ -244,7 +255,7 @@ func limitOf(limits, name string) string {
 }
 
 // mountAt finds what is mounted last, and so seen, at a place.
-func mountAt(e jail.Evidence, point string) (m jail.Mount, found bool) {
+func mountAt(e Evidence, point string) (m Mount, found bool) {
 	for _, candidate := range e.Mounts {
 		if candidate.Point == point {
 			m, found = candidate, true

@@ -1,0 +1,105 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/evidence"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Create makes a sandbox.
+func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instance, error) {
+	program, err := jail.FindGuest(b.Guest, guest.CanBeSelf())
+	if err != nil {
+		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: err.Error()}
+	}
+	runtimes, err := b.find()
+	if err != nil {
+		return nil, err
+	}
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Without: b.without})
+	if err != nil {
+		return nil, err
+	}
+	return b.first(ctx, spec, cfg, runtimes, notes)
+}
+
+// first makes a sandbox with the first runtime that can. Only where it is the
+// runtime that cannot, the next one is tried, and the notes say so.
+func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config, runtimes, notes []string) (backend.Instance, error) {
+	var failed *backend.UnavailableError
+	for n, path := range runtimes {
+		i, err := b.create(ctx, spec, cfg, path)
+		if err == nil {
+			i.notes = notes
+			return i, nil
+		}
+		var unavailable *backend.UnavailableError
+		if !errors.As(err, &unavailable) || ctx.Err() != nil || n+1 == len(runtimes) && failed == nil {
+			return nil, err
+		}
+		notes = append(notes, fmt.Sprintf("runtime %s was tried first: %s", path, unavailable.Reason))
+		if failed == nil {
+			failed = unavailable
+			continue
+		}
+		failed.Reason += "; " + unavailable.Reason
+	}
+	return nil, failed
+}
+
+// create makes a sandbox with one runtime.
+func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1}
+	o := optionsOf(&cfg)
+	if !o.with(policy.SeccompOn) {
+		cfg.Container.UserNS = -1
+	}
+	if cfg.Container.Config, err = json.Marshal(newSpec(o)); err != nil {
+		return nil, err
+	}
+	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs()}
+	inside, err := r.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inside.Evidence.Given = guestEnv
+	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
+	i.proofs = r.proofs(inside.Evidence, &spec, func(e evidence.Evidence) []backend.Proof {
+		return evidence.Prove(e, &spec.Policy, cfg.Filters)
+	})
+	return i, nil
+}
+
+// optionsOf is what a configuration says of the container.
+func optionsOf(cfg *jail.Config) specOptions {
+	o := specOptions{
+		uid: cfg.UID, gid: cfg.GID, ids: cfg.IDs(), writable: cfg.Writable,
+		refused: cfg.Filters.Outer(), without: cfg.Without,
+	}
+	if cfg.Scratch > 0 {
+		o.shm = jail.Shm
+		if cfg.Container.BindTmp {
+			o.tmp = jail.Tmp
+		}
+	}
+	if !o.with(policy.RootPivoted) {
+		o.shm, o.tmp = jail.Bundle+"/rootfs/dev/shm", "" // the host's
+	}
+	return o
+}

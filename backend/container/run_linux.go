@@ -1,0 +1,263 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/agent"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// startPatience is how long a runtime may take to start a container: it takes 15
+// to 200 milliseconds, and more where the machine is busy.
+const startPatience = 20 * time.Second
+
+// run is the starting of one container by a runtime in a keeper.
+type run struct {
+	backend *Backend
+	jail    *jail.Jail
+	path    string // of the runtime
+	guest   string // the path of its program
+	id      string
+	uid     int
+	ids     int // in the keeper; see specOptions
+	said    *agent.Tail
+	state   specs.State // what the runtime answers, when the container runs
+}
+
+func (r *run) patience() time.Duration {
+	if r.backend.patience > 0 {
+		return r.backend.patience
+	}
+	return startPatience
+}
+
+// ended is how the runtime ended.
+type ended struct {
+	exit backend.Exit
+	err  error
+}
+
+// start starts the container, and returns when its guest is ready and has been
+// looked at, and the runtime itself is gone. Where it fails, the jail is to be
+// closed.
+func (r *run) start(ctx context.Context) (*jail.Contained, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.patience())
+	defer cancel()
+	conn, p, err := r.launch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	end := make(chan ended, 1)
+	asked := make(chan error, 1)
+	go func() {
+		exit, err := p.Wait(ctx)
+		end <- ended{exit, err}
+		if err == nil && exit.Code == 0 {
+			asked <- r.ask(ctx) // while the guest confines itself
+		}
+		close(asked)
+	}()
+	inside, err := r.jail.Attend(ctx, jail.Attendance{Conn: conn, Said: r.said})
+	if err != nil {
+		return nil, r.explain(ctx, err, end)
+	}
+	e := <-end
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return nil, r.unavailable(fmt.Sprintf("%s run did not end within %v; %s", r.path, r.patience(), r.words()))
+	}
+	if e.err != nil || e.exit.Code != 0 {
+		return nil, r.failed(e)
+	}
+	if err := <-asked; err != nil {
+		return nil, err
+	}
+	return inside, r.check(inside)
+}
+
+// launch runs the runtime, with what its container is to inherit.
+func (r *run) launch(ctx context.Context) (*guest.Conn, *jail.Command, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("channel: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
+	defer theirs.Close()
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		unix.Close(pair[0])
+		return nil, nil, err
+	}
+	conn, err := guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := r.execute(ctx, theirs)
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, p, nil
+}
+
+func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, error) {
+	program, err := jail.OpenGuest(r.guest)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
+	said, stderr, err := agent.NewTail()
+	if err != nil {
+		return nil, err
+	}
+	defer stderr.Close()
+	r.said = said
+	cmd := r.command("run", "--detach", "--bundle", jail.Bundle, "--preserve-fds", "2", r.id)
+	cmd.Stdout, cmd.Stderr = stderr, stderr
+	p, err := r.jail.Exec(ctx, cmd, channel, program)
+	var refused *backend.ExecError
+	if errors.As(err, &refused) {
+		return nil, r.unavailable(fmt.Sprintf("%s: %v", r.path, refused.Errno))
+	}
+	return p, err
+}
+
+// command is a call of the runtime.
+func (r *run) command(args ...string) backend.Cmd {
+	return backend.Cmd{
+		Args: append([]string{r.path, "--root", jail.RuntimeDir}, args...), Dir: "/",
+		Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"},
+	}
+}
+
+// ask asks the runtime for the state of the container.
+func (r *run) ask(ctx context.Context) error {
+	out, theirs, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	cmd := r.command("state", r.id)
+	cmd.Stdout = theirs
+	p, err := r.jail.Exec(ctx, cmd)
+	theirs.Close()
+	if err != nil {
+		return fmt.Errorf("%s state: %w", r.path, err)
+	}
+	defer context.AfterFunc(ctx, func() { out.Close() })()
+	text, err := io.ReadAll(io.LimitReader(out, askMost))
+	if err != nil {
+		return fmt.Errorf("%s state: %w", r.path, err)
+	}
+	exit, err := p.Wait(ctx)
+	if err == nil && exit.Code != 0 {
+		err = fmt.Errorf("exit status %d", exit.Code)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &r.state)
+	}
+	if err != nil {
+		return fmt.Errorf("%s state: %w: %s", r.path, err, firstLine(string(text)))
+	}
+	return nil
+}
+
+// check holds what the runtime says of the container against whose probe was
+// looked at.
+func (r *run) check(inside *jail.Contained) error {
+	if slices.Contains(r.backend.without, policy.NSPid) {
+		return nil // there is nothing to hold it against
+	}
+	pids, err := initOf(inside.Evidence)
+	if err != nil {
+		return err
+	}
+	if r.state.Status != specs.StateRunning || r.state.ID != r.id || len(pids) != containerDepth || r.state.Pid != pids[1] || pids[2] != 1 {
+		return fmt.Errorf("%s state says %q of container %s, with process %d, and its guest is process %v on the host, in the keeper and in the container",
+			r.path, firstLine(string(r.state.Status)), r.id, r.state.Pid, pids)
+	}
+	return nil
+}
+
+// explain says what a container that did not come up failed of: the runtime, or
+// something that came after it.
+func (r *run) explain(ctx context.Context, err error, end <-chan ended) error {
+	const moment = 200 * time.Millisecond // what its end takes to get here
+	e := ended{err: err}
+	select {
+	case e = <-end:
+	case <-time.After(moment):
+	}
+	var failed *guest.Failed
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return ctx.Err()
+	case r.jail.OOMKills() > 0:
+		return r.noMemory()
+	case e.err == nil && e.exit.Code != 0:
+		return r.failed(e)
+	case ctx.Err() != nil:
+		return r.unavailable(fmt.Sprintf("%s did not start a container within %v; %s", r.path, r.patience(), r.words()))
+	case errors.As(err, &failed):
+		return err
+	}
+	return r.unavailable(fmt.Sprintf("%s run did not bring up the guest in a container: %v; %s", r.path, err, r.words()))
+}
+
+// failed says why the runtime did not do it.
+func (r *run) failed(e ended) error {
+	how := fmt.Sprintf("%s run: exit status %d", r.path, e.exit.Code)
+	switch {
+	case e.err != nil:
+		how = fmt.Sprintf("%s run: %v", r.path, e.err)
+	case e.exit.Signal != 0:
+		how = fmt.Sprintf("%s run: %v", r.path, e.exit.Signal)
+	}
+	how += "; " + r.words()
+	switch {
+	case r.jail.OOMKills() > 0:
+		return r.noMemory()
+	case r.ids == 0 && r.uid != 0:
+		return &backend.UnsupportedError{
+			Backend: r.backend.Name(), Control: policy.NSUser,
+			Reason: fmt.Sprintf("an ordinary user has one id to give, and that is %d inside, so that there is no uid 0, which some runtimes cannot do without: %s", r.uid, how),
+			Fix:    "be root inside (--user 0), or use crun (--runtime crun)",
+		}
+	}
+	return r.unavailable(how)
+}
+
+// noMemory: the runtime is in the sandbox's cgroup, as all that it starts is.
+func (r *run) noMemory() error {
+	return fmt.Errorf("%s run: the sandbox was out of memory before it was ready, of which the runtime takes some as well; allow it more (resources.memory, --memory); %s",
+		r.path, r.words())
+}
+
+// words are the last that the runtime, or the guest, printed.
+func (r *run) words() string {
+	last := strings.TrimSpace(r.said.String())
+	if last == "" {
+		return "it printed nothing"
+	}
+	return "it printed: " + strings.Join(strings.Fields(last), " ")
+}
+
+func (r *run) unavailable(reason string) error {
+	return &backend.UnavailableError{
+		Backend: r.backend.Name(), Reason: reason,
+		Fix: fmt.Sprintf("try another runtime (--runtime PATH) than %s", filepath.Base(r.path)),
+	}
+}
