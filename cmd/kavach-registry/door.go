@@ -186,6 +186,10 @@ func (d *door) RoundTrip(req *http.Request) (*http.Response, error) {
 	d.mu.Unlock()
 	w := newWatch(req.Context(), req.URL.Host, d.patience)
 	resp, err := d.inner.RoundTrip(req.WithContext(w.ctx))
+	if err == nil && w.ctx.Err() != nil { // an answer to our going away
+		resp.Body.Close()
+		err = w.ctx.Err()
+	}
 	if err != nil {
 		return nil, w.end(err)
 	}

@@ -228,7 +228,8 @@ func TestRedirectsIntoOurNetwork(t *testing.T) {
 		}
 		// The certificate of httptest is for example.com, and what is below it.
 		code, _, w := answer(t, program(t, through, "fetch", "--platform", "linux/amd64", "--ca", f.ca(), "example.com/app", t.TempDir()))
-		if tt.well != (code == 0) {
+		inner := strings.HasPrefix(tt.to, "https://") && !tt.well
+		if tt.well != (code == 0) || inner != strings.Contains(w.Message, "an address of our own network") {
 			t.Errorf("to %s: exit code %d, %+v", tt.to, code, w)
 		}
 	}
@@ -299,4 +300,18 @@ func TestProgressForPrograms(t *testing.T) {
 	if want := fmt.Sprintf(`{"done":%d,"total":%d}`, 2<<20, 2<<20); lines[len(lines)-1] != want {
 		t.Errorf("the last is %s, want %s", lines[len(lines)-1], want)
 	}
+}
+
+// What a helper says beside its answer is not for anybody to see.
+func TestHelpersAreNotHeard(t *testing.T) {
+	f := newFake(t)
+	f.wantsBasic("me", secret)
+	home := writeFile(t, ".docker/config.json", `{"credsStore":"test"}`, 0o600)
+	bin := writeFile(t, "docker-credential-test", fmt.Sprintf("#!/bin/sh\necho '%s' >&2\necho '{\"Username\":\"me\",\"Secret\":\"%s\"}'\n", secret, secret), 0o755)
+	cmd := program(t, []string{"HOME=" + home, "PATH=" + bin + ":/usr/bin:/bin"}, "fetch", "--platform", "linux/amd64", "--ca", f.ca(), f.host()+"/app", t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	checkHidden(t, string(out))
 }

@@ -31,11 +31,12 @@ func newImages(t *testing.T) *images {
 }
 
 func (u *images) command(args ...string) *exec.Cmd {
-	return u.commandOf(testbin.Kavach(u.t), args...)
+	return u.commandOf(testbin.Kavach(u.t), append([]string{"image"}, args...)...)
 }
 
+// commandOf runs any command of kavach.
 func (u *images) commandOf(kavach string, args ...string) *exec.Cmd {
-	args = append([]string{kavach, "image"}, args...)
+	args = append([]string{kavach}, args...)
 	if os.Geteuid() == 0 { // root's store is the machine's: a directory of the test's own is in its place
 		own := `mount -t tmpfs none /var/lib && mkdir /var/lib/kavach && mount --bind "$HOME" /var/lib/kavach && exec "$@"`
 		args = append([]string{"unshare", "-m", "sh", "-c", own, "sh"}, args...)
@@ -167,6 +168,37 @@ func TestImages(t *testing.T) {
 	}
 }
 
+// kavach run gets what the store does not have, once.
+func TestRunPullsTheImage(t *testing.T) {
+	registry := imagetest.StartRegistry(t)
+	registry.Push(t, imagetest.Busybox(t), "busybox:1")
+	u := newImages(t)
+	ref := registry.Host + "/busybox:1"
+	run := func(args ...string) string {
+		out, _ := u.commandOf(testbin.Kavach(t), append([]string{"run"}, args...)...).CombinedOutput() // what it says shows how it ended
+		return string(out)
+	}
+	if got := run("--image", ref, "--", "cat", "/etc/motd"); !strings.Contains(got, "401") {
+		t.Errorf("without credentials: %q", got)
+	}
+	u.login(fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, registry.Host, loginText()))
+	if got := run("--image", ref, "--pull", "never", "--", "cat", "/etc/motd"); !strings.Contains(got, "not in the store") {
+		t.Errorf("with --pull never: %q", got)
+	}
+	for _, when := range []string{"missing", "never", "always"} {
+		if got := run("--image", ref, "--pull", when, "--", "cat", "/etc/motd"); got != "second\n" {
+			t.Errorf("with --pull %s: %q", when, got)
+		}
+	}
+	u.login("{}")
+	if got := run("--image", ref, "--", "cat", "/etc/motd"); got != "second\n" {
+		t.Errorf("what is in the store was not taken: %q", got)
+	}
+	if got := run("--image", ref, "--pull", "always", "--", "cat", "/etc/motd"); !strings.Contains(got, "401") {
+		t.Errorf("with --pull always, and no credentials: %q", got)
+	}
+}
+
 // A helper of credentials is asked, and its password is in no argument of any
 // process: the helper looks.
 func TestImagePullAsksHelpers(t *testing.T) {
@@ -241,7 +273,7 @@ func TestImagePullWithoutTheProgram(t *testing.T) {
 	if err := os.WriteFile(alone, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	out, err := u.commandOf(alone, "pull", "localhost:1/app").CombinedOutput()
+	out, err := u.commandOf(alone, "image", "pull", "localhost:1/app").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "kavach-registry") || !strings.Contains(string(out), "make install") {
 		t.Errorf("%v\n%s", err, out)
 	}
