@@ -23,7 +23,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Without: b.without})
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
@@ -56,9 +56,9 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1}
-	o := optionsOf(&cfg)
-	if !o.with(policy.SeccompOn) {
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor}
+	o := b.options(&cfg)
+	if !o.with(policy.SeccompOn) || b.Kind == GVisor { // which confines its own parts in some
 		cfg.Container.UserNS = -1
 	}
 	if cfg.Container.Config, err = json.Marshal(newSpec(o)); err != nil {
@@ -73,7 +73,7 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs()}
+	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs(), loopback: cfg.Loopback}
 	inside, err := r.start(ctx)
 	if err != nil {
 		return nil, err
@@ -86,9 +86,10 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 	return i, nil
 }
 
-// optionsOf is what a configuration says of the container.
-func optionsOf(cfg *jail.Config) specOptions {
+// options are what a configuration says of the container.
+func (b *Backend) options(cfg *jail.Config) specOptions {
 	o := specOptions{
+		kind: b.Kind, newNetwork: b.Kind == GVisor && !cfg.Loopback,
 		uid: cfg.UID, gid: cfg.GID, ids: cfg.IDs(), writable: cfg.Writable,
 		refused: cfg.Filters.Outer(), without: cfg.Without,
 	}
