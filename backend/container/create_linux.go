@@ -8,7 +8,6 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
-	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -80,9 +79,7 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 	}
 	inside.Evidence.Given = guestEnv
 	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
-	i.proofs = r.proofs(inside.Evidence, &spec, func(e evidence.Evidence) []backend.Proof {
-		return evidence.Prove(e, &spec.Policy, cfg.Filters)
-	})
+	i.proofs = r.proofs(inside.Evidence, &spec, cfg.Filters)
 	return i, nil
 }
 

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/kavach-dev/kavach/guest"
@@ -45,7 +46,7 @@ func (r *run) attendance(conn *guest.Conn) jail.Attendance {
 	}
 	a.Look = func(e *evidence.Evidence, p *evidence.Probe) error {
 		group, why := r.jail.Group()
-		return e.Look(p, group, why)
+		return errors.Join(e.Look(p, group, why), r.sentry.look(r, e.PID))
 	}
 	return a
 }

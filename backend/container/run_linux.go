@@ -38,8 +38,9 @@ type run struct {
 	// loopback says that the policy wants one.
 	loopback bool
 
-	said  *agent.Tail
-	state specs.State // what the runtime answers, when the container runs
+	said   *agent.Tail
+	state  specs.State // what the runtime answers, when the container runs
+	sentry sentry      // of gVisor
 }
 
 func (r *run) patience() time.Duration {
@@ -184,7 +185,7 @@ func (r *run) check(inside *jail.Contained) error {
 	if slices.Contains(r.backend.without, policy.NSPid) {
 		return nil // there is nothing to hold it against
 	}
-	pids, err := initOf(inside.Evidence)
+	pids, err := r.initOf(inside.Evidence)
 	if err != nil {
 		return err
 	}
@@ -255,7 +256,12 @@ func (r *run) words() string {
 	if last == "" {
 		return "it printed nothing"
 	}
-	return "it printed: " + strings.Join(strings.Fields(last), " ")
+	const most = 1000
+	words := strings.Join(strings.Fields(last), " ")
+	if len(words) > most {
+		words = "… " + strings.ToValidUTF8(words[len(words)-most:], "")
+	}
+	return "it printed: " + words
 }
 
 func (r *run) unavailable(reason string) error {
