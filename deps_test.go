@@ -42,7 +42,6 @@ var importRules = []importRule{
 	{"backend/all", []string{"backend", "backend/container", "backend/noop", "backend/process"}, "the only list of backends"},
 	{"image", []string{"backend", "internal/layer", "internal/tarfile", "internal/zstd", "golang.org/x/sys/unix"}, "it is linked into every kavach, and fetches nothing itself"},
 	{"internal/layer", []string{"internal/tarfile", "golang.org/x/sys/unix"}, "unpacks archives, and knows of no image"},
-	{"internal/zstd", nil, "uncompresses, and nothing else"},
 	{"internal/tarfile", nil, "reads archives, and nothing else"},
 	{"workspace", []string{"golang.org/x/sys/unix"}, "it compares two directories, whoever made them"},
 	{".", []string{"backend", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},

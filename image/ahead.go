@@ -47,7 +47,7 @@ func (a *ahead) fill(r io.Reader) {
 			return
 		}
 		n, err := io.ReadFull(r, b)
-		if err == io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull returns it itself, and a reader's own would be wrapped
+		if err == io.ErrUnexpectedEOF {
 			err = io.EOF
 		}
 		a.full <- chunk{b, n, err} // has room for all there are

@@ -6,7 +6,7 @@ import (
 	"compress/gzip"
 	"io"
 
-	"github.com/kavach-dev/kavach/internal/zstd"
+	"github.com/klauspost/compress/zstd"
 )
 
 // The first bytes of what is compressed (RFC 1952, section 2.3.1; RFC 8878,
@@ -15,6 +15,10 @@ var (
 	magicGzip = []byte{0x1f, 0x8b}
 	magicZstd = []byte{0x28, 0xb5, 0x2f, 0xfd}
 )
+
+// maxWindow is what zstd --long=27 makes, and the most that its command reads
+// unasked.
+const maxWindow = 128 << 20
 
 // sniff tells how something is compressed whose descriptor does not say.
 func sniff(head []byte) compression {
@@ -37,7 +41,12 @@ func decompress(r io.Reader, c compression) (io.ReadCloser, error) {
 		}
 		return wrapped{z, "gzip"}, nil
 	case zstandard:
-		return wrapped{io.NopCloser(zstd.NewReader(r)), "zstd"}, nil
+		// One goroutine less than with more; what a window may ask for is bounded.
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, invalid("read it as zstd: %w", err)
+		}
+		return wrapped{z.IOReadCloser(), "zstd"}, nil
 	}
 	return io.NopCloser(r), nil
 }
@@ -50,7 +59,7 @@ type wrapped struct {
 
 func (w wrapped) Read(p []byte) (int, error) {
 	n, err := w.ReadCloser.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a Reader returns io.EOF itself
+	if err != nil && err != io.EOF {
 		err = invalid("read it as %s: %w", w.kind, err)
 	}
 	return n, err

@@ -81,9 +81,7 @@ func (d *storeDir) newStaging() (string, error) {
 func (d *storeDir) lockToPull(ctx context.Context) error {
 	err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)
 	if err == nil {
-		if err := d.sweepLocked(); err != nil {
-			return fmt.Errorf("remove what an earlier pull left behind: %w", err)
-		}
+		_ = d.sweepLocked() // what cannot be removed is in nobody's way; Prune says why
 	} else if !errors.Is(err, unix.EWOULDBLOCK) {
 		return fmt.Errorf("lock the image store %s: %w", d.path, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/layer"
 )
 
 // Open makes sure that the image that ref names is in the store, and keeps its
@@ -149,6 +150,7 @@ func (d *storeDir) hold(r *record) (*heldLayers, error) {
 		}
 		h.paths = append(h.paths, dir+"/"+layerFS)
 	}
+	h.paths = layer.Visible(h.paths)
 	return h, nil
 }
 

@@ -19,6 +19,9 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: err.Error()}
 	}
 	runtimes, err := b.find()
+	if err == nil && b.Kind == GVisor {
+		err = unsupported(&spec.Policy)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +58,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor}
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: tasks[b.Kind]}
 	o := b.options(&cfg)
 	if !o.with(policy.SeccompOn) || b.Kind == GVisor { // which confines its own parts in some
 		cfg.Container.UserNS = -1
@@ -78,10 +81,15 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 		return nil, err
 	}
 	inside.Evidence.Given = guestEnv
-	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
+	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, kind: b.Kind, runtime: path}
 	i.proofs = r.proofs(inside.Evidence, &spec, cfg.Filters)
 	return i, nil
 }
+
+// tasks are how many a runtime and what it leaves need at once: runc has a dozen
+// threads, twice, and then there are those of the guest; a sentry has some twenty
+// and a gofer ten, more where there are more processors.
+var tasks = map[Kind]int64{OCI: 24, GVisor: 64}
 
 // options are what a configuration says of the container.
 func (b *Backend) options(cfg *jail.Config) specOptions {

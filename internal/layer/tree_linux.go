@@ -42,6 +42,18 @@ func OpenTree(layers []string) (*Tree, error) {
 	return t, nil
 }
 
+// Visible leaves out layers that nothing shows of, the lowest first: those below
+// one whose root is opaque. overlayfs does not look for that mark at the root.
+func Visible(layers []string) []string {
+	var value [1]byte
+	for i := len(layers) - 1; i > 0; i-- {
+		if n, err := unix.Getxattr(layers[i], opaqueXattr, value[:]); err == nil && n == 1 && value[0] == 'y' {
+			return layers[i:]
+		}
+	}
+	return layers
+}
+
 // Close closes the tree.
 func (t *Tree) Close() { t.root.close() }
 

@@ -97,6 +97,9 @@ func (u *unpacker) entry(h *tarfile.Header, r *tarfile.Reader) error {
 	if err != nil {
 		return err
 	}
+	if h.Type != tarfile.Char && h.Type != tarfile.Block {
+		delete(u.devices, path) // something else takes the place of one
+	}
 	switch h.Type {
 	case tarfile.Regular:
 		return u.regular(parent, base, h, r)
@@ -113,10 +116,6 @@ func (u *unpacker) entry(h *tarfile.Header, r *tarfile.Reader) error {
 	u.dropped.Devices++
 	u.devices[path] = true
 	if err := u.remember(path); err != nil {
-		return err
-	}
-	u.forget()
-	if parent, err = u.parent(dir, true); err != nil {
 		return err
 	}
 	if err := u.remove(parent, base); err != nil && !errors.Is(err, unix.ENOENT) {

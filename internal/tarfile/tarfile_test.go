@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/imagetest"
 )
 
 // formats are GNU tar's ways to write an archive.
@@ -268,6 +270,7 @@ func FuzzReader(f *testing.F) {
 		f.Add(b[:16<<10])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		b = imagetest.FixChecksums(b)
 		ours, err := listOurs(NewReader(bytes.NewReader(b)))
 		if err != nil {
 			return // and so it ended, in order
