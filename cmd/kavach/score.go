@@ -46,13 +46,8 @@ available.`,
 		flags: func(f *flags) {
 			f.Texts(&policies, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
 			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
-<<<<<<< HEAD
-			registerRuntime(f, &runtime)
-			of.registerImage(f)
-=======
 			of.registerImage(f)
 			registerRuntime(f, &runtime)
->>>>>>> main
 			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
 		run: func([]string) error { return showScores(policies, of, backendFlag, runtime, asJSON) },
@@ -77,11 +72,7 @@ func showScores(policies []string, of *imageFlags, only, runtime string, asJSON 
 	var list []scored
 	for _, name := range backend.Names() {
 		if only == "auto" || only == name {
-<<<<<<< HEAD
-			s, err := scoreOn(stop.ctx, name, runtime, p, imagesFor(of.pull))
-=======
 			s, err := scoreOn(stop.ctx, name, p, &kavach.Runtime{Backends: all.Using(runtime), Images: imagesFor(of.pull)})
->>>>>>> main
 			if err != nil {
 				return stop.instead(err)
 			}
@@ -104,14 +95,8 @@ func showScores(policies []string, of *imageFlags, only, runtime string, asJSON 
 
 // scoreOn makes a sandbox on one backend. An error is about the image, and so is
 // the same for all of them.
-<<<<<<< HEAD
-func scoreOn(ctx context.Context, name, runtime string, p policy.Policy, images kavach.Images) (scored, error) {
-	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
-	rt := &kavach.Runtime{Backends: all.Using(runtime), Images: images}
-=======
 func scoreOn(ctx context.Context, name string, p policy.Policy, rt *kavach.Runtime) (scored, error) {
 	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
->>>>>>> main
 	if rt.Find(name) == nil {
 		return s, nil
 	}
