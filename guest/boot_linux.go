@@ -31,7 +31,7 @@ const gcPercent = 20
 
 func run() error {
 	if os.Args[len(os.Args)-1] != KeepFDs {
-		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+		if err := closeInherited(); err != nil {
 			return fmt.Errorf("close descriptors: %w", err)
 		}
 	}

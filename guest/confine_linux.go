@@ -152,6 +152,9 @@ func (g *guest) confineAll(c *Confine) error {
 	var err error
 	if len(c.Filter) > 0 {
 		flags := uintptr(allThreads)
+		if c.Unheard { // a kernel without listeners, gVisor's, has not this either
+			flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+		}
 		if len(c.CommandFilter) == 0 && !c.Unheard {
 			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		}
@@ -214,10 +217,13 @@ func installFilter(filter []byte, flags uintptr) (listener int, err error) {
 	if e != 0 {
 		return -1, e
 	}
-	if !listens {
-		return -1, nil
+	if listens {
+		return int(fd), nil
 	}
-	return int(fd), nil
+	if fd != 0 { // a thread that could not take it, without TSYNC_ESRCH (seccomp(2))
+		return -1, unix.ESRCH
+	}
+	return -1, nil
 }
 
 // filterProgram is what the kernel takes: it points into filter.

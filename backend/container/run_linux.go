@@ -35,8 +35,12 @@ type run struct {
 	id      string
 	uid     int
 	ids     int // in the keeper; see specOptions
-	said    *agent.Tail
-	state   specs.State // what the runtime answers, when the container runs
+	// loopback says that the policy wants one.
+	loopback bool
+
+	said   *agent.Tail
+	state  specs.State // what the runtime answers, when the container runs
+	sentry sentry      // of gVisor
 }
 
 func (r *run) patience() time.Duration {
@@ -72,7 +76,7 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 		}
 		close(asked)
 	}()
-	inside, err := r.jail.Attend(ctx, jail.Attendance{Conn: conn, Said: r.said})
+	inside, err := r.jail.Attend(ctx, r.attendance(conn))
 	if err != nil {
 		return nil, r.explain(ctx, err, end)
 	}
@@ -125,7 +129,7 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 	}
 	defer stderr.Close()
 	r.said = said
-	cmd := r.command("run", "--detach", "--bundle", jail.Bundle, "--preserve-fds", "2", r.id)
+	cmd := r.command(append(r.hands("run", "--detach", "--bundle", jail.Bundle), r.id)...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
 	p, err := r.jail.Exec(ctx, cmd, channel, program)
 	var refused *backend.ExecError
@@ -138,7 +142,7 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 // command is a call of the runtime.
 func (r *run) command(args ...string) backend.Cmd {
 	return backend.Cmd{
-		Args: append([]string{r.path, "--root", jail.RuntimeDir}, args...), Dir: "/",
+		Args: append(append([]string{r.path, "--root", jail.RuntimeDir}, r.flags()...), args...), Dir: "/",
 		Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"},
 	}
 }
@@ -181,7 +185,7 @@ func (r *run) check(inside *jail.Contained) error {
 	if slices.Contains(r.backend.without, policy.NSPid) {
 		return nil // there is nothing to hold it against
 	}
-	pids, err := initOf(inside.Evidence)
+	pids, err := r.initOf(inside.Evidence)
 	if err != nil {
 		return err
 	}
@@ -252,7 +256,12 @@ func (r *run) words() string {
 	if last == "" {
 		return "it printed nothing"
 	}
-	return "it printed: " + strings.Join(strings.Fields(last), " ")
+	const most = 1000
+	words := strings.Join(strings.Fields(last), " ")
+	if len(words) > most {
+		words = "… " + strings.ToValidUTF8(words[len(words)-most:], "")
+	}
+	return "it printed: " + words
 }
 
 func (r *run) unavailable(reason string) error {

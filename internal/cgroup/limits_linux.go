@@ -19,6 +19,10 @@ type Limits struct {
 	CPUs   float64 // processors' time; 0.5 is half of one
 	PIDs   int64   // tasks of commands
 
+	// Beside is how many more tasks there may be, of what is in the group and is
+	// neither a command nor the guest: a runtime, and what it leaves.
+	Beside int64
+
 	// Read and Write are bytes a second, from and to each of Disks. 0: not
 	// bounded.
 	Read, Write int64

@@ -215,7 +215,7 @@ func limitsProof(e Evidence, p *policy.Policy) backend.Proof {
 	}
 	if e.Cgroup != nil {
 		proof.State = boundsState(e.Cgroup, want)
-		proof.Outside = fmt.Sprintf("its cgroup: %s; %d of its tasks are for the guest", strings.Join(e.Cgroup.Files, ", "), e.Cgroup.OwnTasks)
+		proof.Outside = fmt.Sprintf("its cgroup: %s; %d of its tasks are for the guest, and for what made it", strings.Join(e.Cgroup.Files, ", "), e.Cgroup.OwnTasks)
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")

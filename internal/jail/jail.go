@@ -98,6 +98,11 @@ type Container struct {
 	// no directory which Root "host" shows.
 	Programs []string
 
+	// Tasks is how many the runtime needs at once, with what it leaves in the
+	// keeper, and the guest of its container. Commands may have as many as PIDs
+	// says beside these.
+	Tasks int64
+
 	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
 	// one that would put a /tmp of its own there.
 	BindTmp bool
