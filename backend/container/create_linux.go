@@ -67,6 +67,10 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 		return nil, err
 	}
 	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
+	var refused *jail.NamespaceError
+	if errors.As(err, &refused) {
+		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: refused.Error(), Fix: jail.NamespaceFix}
+	}
 	if err != nil {
 		return nil, err
 	}
