@@ -165,11 +165,11 @@ func (r *run) command(args ...string) backend.Cmd {
 	if r.backend.Kind == GVisor {
 		global = append(global, r.runscFlags()...)
 	}
-	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnv}
+	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnviron}
 }
 
-// runtimeEnv is the environment of a runtime.
-var runtimeEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
+// runtimeEnviron is the environment of a runtime.
+var runtimeEnviron = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
 
 // ask asks the runtime for the state of the container.
 func (r *run) ask(ctx context.Context) error {
