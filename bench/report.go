@@ -72,26 +72,32 @@ func (r *report) addTimes(rows []*row) {
 		byName[row.name] = row
 	}
 	for _, row := range rows {
-		l := line{Name: row.name, What: row.what, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: row.missing}
-		if whole := byName[row.partOf]; whole != nil {
-			l.Missing = whole.missing
-		}
+		l := line{Name: row.name, What: row.what, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: why(row, byName)}
 		switch {
+		case l.Missing == "" || row.partOf != "" || row.optional:
 		case l.Missing == notInstalled:
 			r.Missing = append(r.Missing, row.name)
-		case l.Missing != "" && row.partOf == "":
+		default:
 			r.Failed = append(r.Failed, row.name+": "+l.Missing)
 		}
 		if l.Missing == "" {
 			s := sum(row.samples)
 			l.stats = &s
-			if peer := byName[row.against]; peer != nil && peer.missing == "" {
+			if peer := byName[row.against]; peer != nil && why(peer, byName) == "" {
 				other := sum(peer.samples)
 				l.Ratio, l.RatioMin = ratio(s.Median, other.Median), ratio(s.Min, other.Min)
 			}
 		}
 		r.Rows = append(r.Rows, l)
 	}
+}
+
+// why says why there are no samples of a row. Empty: there are.
+func why(r *row, byName map[string]*row) string {
+	if whole := byName[r.partOf]; whole != nil {
+		return whole.missing
+	}
+	return r.missing
 }
 
 // verdict is an error where something could not be measured. A peer that is not

@@ -18,6 +18,7 @@ const (
 	rowBwrap     = "bwrap"
 	rowFiltered  = "bwrap, these and seccomp"
 	rowLibrary   = "library, strict"
+	rowBusybox   = "fork+exec busybox true"
 )
 
 // makeRows makes all rows. The function that it returns ends what they need.
@@ -31,7 +32,12 @@ func makeRows(progs *programs) (rows []*row, end func() error, err error) {
 	rows = append(floor(s, progs), commandRows(s, progs)...)
 	rows = append(rows, libraryRows(rt)...)
 	rows = append(rows, exec...)
-	return rows, func() error { return errors.Join(inside.end(), s.close()) }, nil
+	stage, err := newStage(progs)
+	if err != nil {
+		return nil, nil, errors.Join(err, s.close())
+	}
+	rows = append(rows, stage.containerRows(s)...)
+	return rows, func() error { return errors.Join(inside.end(), stage.end(), s.close()) }, nil
 }
 
 // floor is what the machine and the peers take.

@@ -30,6 +30,10 @@ type row struct {
 	// counted.
 	once func(*watch) error
 
+	// optional says that it is no fault where it fails, or is not installed: the
+	// reason is shown.
+	optional bool
+
 	// partOf is the row whose rounds fill this one, as the part of this name.
 	partOf string
 
@@ -54,11 +58,27 @@ func (w *watch) time(do func() error) error {
 func (w *watch) part(name string, do func() error) error {
 	before := w.total
 	err := w.time(do)
+	w.note(name, w.total-before)
+	return err
+}
+
+// add counts time that was measured elsewhere.
+func (w *watch) add(d time.Duration) { w.total += d }
+
+// note notes a part, as something that is counted already.
+func (w *watch) note(name string, d time.Duration) {
 	if w.parts == nil {
 		w.parts = make(map[string]time.Duration)
 	}
-	w.parts[name] = w.total - before
-	return err
+	w.parts[name] = d
+}
+
+// split counts what a row took, and notes what it took until its first byte, and
+// after that.
+func (w *watch) split(name string, d done) {
+	w.add(d.Total)
+	w.note(first(name), d.First)
+	w.note(last(name), d.Total-d.First)
 }
 
 // takeTurns measures each row once a round, in a new order each time, so that
@@ -96,8 +116,16 @@ func takeTurns(rows []*row, rounds int) {
 func choose(rows []*row, text string) []*row {
 	needed := make(map[string]bool)
 	for _, r := range rows {
-		if strings.Contains(r.name, text) {
-			needed[r.name], needed[r.against], needed[r.partOf] = true, true, true
+		needed[r.name] = strings.Contains(r.name, text)
+	}
+	for more := true; more; { // what is needed needs others
+		more = false
+		for _, r := range rows {
+			for _, other := range []string{r.against, r.partOf} {
+				if needed[r.name] && !needed[other] {
+					needed[other], more = true, true
+				}
+			}
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !needed[r.name] })

@@ -1,0 +1,12 @@
+//go:build !linux
+
+package main
+
+import (
+	"errors"
+	"os/exec"
+)
+
+func apart(*exec.Cmd) {}
+
+func enterPlace() error { return errors.ErrUnsupported }
