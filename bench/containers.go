@@ -70,6 +70,7 @@ func (i *inside) create() (*kavach.Sandbox, error) {
 		return nil, err
 	}
 	p.Filesystem.Root = i.stage.bundle.rootfs()
+	p.Process.User = "0" // as in the bare runtimes' container; without uid 0 an ordinary user's runc cannot
 	return i.rt.Create(context.Background(), kavach.Config{Policy: p, Backend: i.backend})
 }
 

@@ -27,7 +27,7 @@ type place struct {
 // placeName is the argv[0] of such a process.
 const placeName = "kavach-bench-place"
 
-// order is a program to be run there.
+// order is a program to be run there. Without one, what has ended there is reaped.
 type order struct {
 	Argv []string
 
@@ -114,9 +114,13 @@ func servePlace(in io.Reader, out io.Writer) int {
 		if err := orders.Decode(&o); err != nil {
 			return 0
 		}
-		d, err := o.run()
-		if err != nil {
-			d.Err = err.Error()
+		reapOrphans()
+		var d done
+		if len(o.Argv) > 0 {
+			var err error
+			if d, err = o.run(); err != nil {
+				d.Err = err.Error()
+			}
 		}
 		if err := answers.Encode(d); err != nil {
 			return 1

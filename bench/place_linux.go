@@ -52,6 +52,17 @@ func enterPlace() error {
 	return nil
 }
 
+// reapOrphans reaps what has come to this process by being left alone. No child of
+// its own runs meanwhile.
+func reapOrphans() {
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		if pid <= 0 && !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
 // mapped reports whether this is a user namespace that an ordinary user made: it
 // maps one id.
 func mapped() bool {

@@ -13,24 +13,29 @@ import (
 
 // report is the outcome of a run.
 type report struct {
-	Date    string   `json:"date"`
-	System  string   `json:"system"`
-	CPUs    int      `json:"cpus"`
-	Go      string   `json:"go"`
-	UID     int      `json:"uid"`
-	Rounds  int      `json:"rounds"`
-	Rows    []line   `json:"rows"`
-	Memory  *memory  `json:"memory,omitempty"`
-	Many    *many    `json:"many,omitempty"`
-	Cycles  *cycled  `json:"cycles,omitempty"`
-	Failed  []string `json:"failed,omitempty"`
-	Missing []string `json:"missing,omitempty"`
+	Date    string    `json:"date"`
+	System  string    `json:"system"`
+	CPUs    int       `json:"cpus"`
+	Go      string    `json:"go"`
+	UID     int       `json:"uid"`
+	Rounds  int       `json:"rounds"`
+	Rows    []line    `json:"rows"`
+	Memory  *memory   `json:"memory,omitempty"`
+	Many    *many     `json:"many,omitempty"`
+	AtOnce  []*atOnce `json:"containers_at_once,omitempty"`
+	Unpack  string    `json:"unpack,omitempty"` // what was unpacked
+	Cycles  *cycled   `json:"cycles,omitempty"`
+	Failed  []string  `json:"failed,omitempty"`
+	Missing []string  `json:"missing,omitempty"`
 }
 
 // line is a row, summed up.
 type line struct {
 	Name string `json:"name"`
 	What string `json:"what"`
+
+	// PartOf is the row that this one is a part of. Empty: of none.
+	PartOf string `json:"part_of,omitempty"`
 
 	// Missing says why there are no figures. Empty: there are.
 	Missing string `json:"missing,omitempty"`
@@ -72,7 +77,7 @@ func (r *report) addTimes(rows []*row) {
 		byName[row.name] = row
 	}
 	for _, row := range rows {
-		l := line{Name: row.name, What: row.what, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: why(row, byName)}
+		l := line{Name: row.name, What: row.what, PartOf: row.partOf, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: why(row, byName)}
 		switch {
 		case l.Missing == "" || row.partOf != "" || row.optional:
 		case l.Missing == notInstalled:
@@ -123,16 +128,26 @@ func (r *report) writeJSON(w io.Writer) error {
 func (r *report) write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %d rounds, in turns\n\n", r.machine(), r.Rounds)
-	times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
-	for _, l := range r.Rows {
-		times = append(times, l.cells())
+	if len(r.Rows) > 0 {
+		times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
+		for _, l := range r.Rows {
+			if l.Missing == "" || l.PartOf == "" { // what is missing of the whole is said once
+				times = append(times, l.cells())
+			}
+		}
+		times.write(&b)
 	}
-	times.write(&b)
+	if r.Unpack != "" {
+		fmt.Fprintln(&b, r.Unpack)
+	}
 	if r.Memory != nil {
 		r.Memory.write(&b)
 	}
 	if r.Many != nil {
 		r.Many.write(&b)
+	}
+	if len(r.AtOnce) > 0 {
+		writeAtOnce(&b, r.AtOnce)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -147,10 +162,19 @@ func (r *report) machine() string {
 	return fmt.Sprintf("%s, %s, %d CPUs, %s, as %s", r.Date, r.System, r.CPUs, r.Go, user)
 }
 
+// brief is the beginning of a reason, which JSON has whole.
+func brief(reason string) string {
+	const most = 160
+	line, _, _ := strings.Cut(reason, "\n")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
+}
+
 func (l *line) cells() []string {
 	if l.stats == nil {
-		why, _, _ := strings.Cut(l.Missing, "\n")
-		return []string{l.Name, why}
+		return []string{l.Name, brief(l.Missing)}
 	}
 	cells := []string{l.Name, ms(l.Min), ms(l.Median), ms(l.P90)}
 	if l.Ratio == 0 {

@@ -84,7 +84,7 @@ func (w *watch) split(name string, d done) {
 // takeTurns measures each row once a round, in a new order each time, so that
 // what disturbs the machine, and what one row leaves to the kernel to clean up
 // behind it, disturbs all of them alike.
-func takeTurns(rows []*row, rounds int) {
+func takeTurns(rows []*row, warmUp, rounds int) {
 	const seed = 1 // any: the same orders in each run
 	random := rand.New(rand.NewPCG(seed, seed))
 	for round := range warmUp + rounds {
