@@ -21,7 +21,8 @@ import (
 type inside struct {
 	name    string
 	backend string
-	against string // the bare runtime
+	against string           // the bare runtime
+	may     []policy.Control // be missing
 	stage   *stage
 	rt      *kavach.Runtime
 
@@ -36,14 +37,16 @@ func (s *stage) containers() []*inside {
 	for _, c := range []struct {
 		name, runtime, against string
 		backend                func(runtime string) backend.Backend
+		may                    []policy.Control
 	}{
-		{"process, busybox", "", "crun", func(string) backend.Backend { return &process.Backend{} }},
-		{"oci, crun", "crun", "crun", oci},
-		{"oci, runc", "runc", "runc", oci},
-		{"gvisor, kavach-runsc", "kavach-runsc", "runsc", gvisor},
-		{"gvisor, runsc", "runsc", "runsc", gvisor},
+		{"process, busybox", "", "crun", func(string) backend.Backend { return &process.Backend{} }, nil},
+		{"oci, crun", "crun", "crun", oci, nil},
+		{"oci, runc", "runc", "runc", oci, nil},
+		// An ordinary user has no cgroup on version 1, and a sentry no rlimits.
+		{"gvisor, kavach-runsc", "kavach-runsc", "runsc", gvisor, []policy.Control{policy.Limits}},
+		{"gvisor, runsc", "runsc", "runsc", gvisor, []policy.Control{policy.Limits, policy.LandlockOn}},
 	} {
-		i := &inside{name: c.name, against: c.against, stage: s, missing: s.bundle.busybox, optional: c.runtime == "runsc"}
+		i := &inside{name: c.name, against: c.against, may: c.may, stage: s, missing: s.bundle.busybox, optional: c.runtime == "runsc"}
 		var path string
 		if c.runtime != "" {
 			var err error
@@ -69,8 +72,10 @@ func (i *inside) create() (*kavach.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.Filesystem.Root = i.stage.bundle.rootfs()
-	p.Process.User = "0" // as in the bare runtimes' container; without uid 0 an ordinary user's runc cannot
+	p.Filesystem.Root, p.BestEffort = i.stage.bundle.rootfs(), i.may
+	if i.backend == "oci" {
+		p.Process.User = "0" // as in the bare runtimes' container; without uid 0 an ordinary user's runc cannot
+	}
 	return i.rt.Create(context.Background(), kavach.Config{Policy: p, Backend: i.backend})
 }
 
@@ -157,7 +162,9 @@ func (s *stage) coldRow(backendName, against string) []*row {
 		whole.missing = err.Error()
 	}
 	path := "PATH=" + s.programs.dir + string(filepath.ListSeparator) + os.Getenv("PATH")
-	argv := []string{s.programs.kavach, "run", "--backend", backendName, "--rootfs", s.bundle.rootfs(), "--", insideEcho}
+	argv := []string{
+		s.programs.kavach, "run", "--backend", backendName, "--best-effort", string(policy.Limits), "--rootfs", s.bundle.rootfs(), "--", insideEcho,
+	}
 	whole.once = func(w *watch) error {
 		d, err := order{Argv: argv}.runIn([]string{path, "HOME=" + s.bundle.dir})
 		w.split(whole.name, d)
