@@ -116,16 +116,13 @@ func takeTurns(rows []*row, warmUp, rounds int) {
 func choose(rows []*row, text string) []*row {
 	needed := make(map[string]bool)
 	for _, r := range rows {
-		needed[r.name] = strings.Contains(r.name, text)
+		if strings.Contains(r.name, text) {
+			needed[r.name], needed[r.against] = true, true
+		}
 	}
-	for more := true; more; { // what is needed needs others
-		more = false
-		for _, r := range rows {
-			for _, other := range []string{r.against, r.partOf} {
-				if needed[r.name] && !needed[other] {
-					needed[other], more = true, true
-				}
-			}
+	for _, r := range rows { // a part comes with its whole, which is no part
+		if needed[r.name] {
+			needed[r.partOf] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !needed[r.name] })
