@@ -152,9 +152,6 @@ func (g *guest) confineAll(c *Confine) error {
 	var err error
 	if len(c.Filter) > 0 {
 		flags := uintptr(allThreads)
-		if c.Unheard { // a kernel without listeners, gVisor's, has not this either
-			flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
-		}
 		if len(c.CommandFilter) == 0 && !c.Unheard {
 			flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 		}
@@ -213,17 +210,21 @@ func installFilter(filter []byte, flags uintptr) (listener int, err error) {
 	if e == unix.EINVAL && most != flags {
 		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
 	}
+	if e == unix.EINVAL && flags == allThreads {
+		// gVisor has no TSYNC_ESRCH, and so answers with the thread that could not be.
+		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(prog)))
+		if fd != 0 && e == 0 {
+			e = unix.ESRCH
+		}
+	}
 	runtime.KeepAlive(filter)
 	if e != 0 {
 		return -1, e
 	}
-	if listens {
-		return int(fd), nil
+	if !listens {
+		return -1, nil
 	}
-	if fd != 0 { // a thread that could not take it, without TSYNC_ESRCH (seccomp(2))
-		return -1, unix.ESRCH
-	}
-	return -1, nil
+	return int(fd), nil
 }
 
 // filterProgram is what the kernel takes: it points into filter.

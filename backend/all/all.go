@@ -20,7 +20,7 @@ func All() []backend.Backend { return Using("") }
 // sandboxes a runtime makes. Empty: the first that each of them finds.
 func Using(runtime string) []backend.Backend {
 	return []backend.Backend{
-		noop.Backend{}, &process.Backend{},
-		&container.Backend{Runtime: runtime}, &container.Backend{Kind: container.GVisor, Runtime: runtime},
+		noop.Backend{}, &process.Backend{}, &container.Backend{Runtime: runtime},
+		&container.Backend{Kind: container.GVisor, Runtime: runtime},
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -19,10 +20,10 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: err.Error()}
 	}
 	runtimes, err := b.find()
-	if err == nil && b.Kind == GVisor {
-		err = unsupported(&spec.Policy)
-	}
 	if err != nil {
+		return nil, err
+	}
+	if err := b.refuses(&spec.Policy); err != nil {
 		return nil, err
 	}
 	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, Without: b.without})
@@ -58,12 +59,18 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: tasks[b.Kind]}
-	o := b.options(&cfg)
-	if !o.with(policy.SeccompOn) || b.Kind == GVisor { // which confines its own parts in some
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: runtimeTasks}
+	o := optionsOf(&cfg)
+	if !o.with(policy.SeccompOn) {
 		cfg.Container.UserNS = -1
 	}
-	if cfg.Container.Config, err = json.Marshal(newSpec(o)); err != nil {
+	config := newSpec(o)
+	if b.Kind == GVisor {
+		adaptSpec(config, o, cfg.Loopback)
+		cfg.Container.UserNS, cfg.Container.Devices = -1, b.devices()
+		cfg.Container.Memory, cfg.Container.Tasks = sentryMemory, sentryTasks+stubTasks*max(cfg.PIDs, 0)
+	}
+	if cfg.Container.Config, err = json.Marshal(config); err != nil {
 		return nil, err
 	}
 	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
@@ -84,21 +91,19 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 	if err != nil {
 		return nil, err
 	}
-	inside.Evidence.Given = guestEnv
-	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, kind: b.Kind, runtime: path}
-	i.proofs = r.proofs(inside.Evidence, &spec, cfg.Filters)
+	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
+	proofs := evidence.Prove(inside.Evidence, &spec.Policy, cfg.Filters)
+	if b.Kind == GVisor {
+		i.proofs = r.gvisorProofs(inside.Evidence, &spec, proofs)
+	} else {
+		i.proofs = r.proofs(inside.Evidence, &spec, proofs)
+	}
 	return i, nil
 }
 
-// tasks are how many a runtime and what it leaves need at once: runc has a dozen
-// threads, twice, and then there are those of the guest; a sentry has some twenty
-// and a gofer ten, more where there are more processors.
-var tasks = map[Kind]int64{OCI: 24, GVisor: 64}
-
-// options are what a configuration says of the container.
-func (b *Backend) options(cfg *jail.Config) specOptions {
+// optionsOf is what a configuration says of the container.
+func optionsOf(cfg *jail.Config) specOptions {
 	o := specOptions{
-		kind: b.Kind, newNetwork: b.Kind == GVisor && !cfg.Loopback,
 		uid: cfg.UID, gid: cfg.GID, ids: cfg.IDs(), writable: cfg.Writable,
 		refused: cfg.Filters.Outer(), without: cfg.Without,
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"syscall"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/jail"
@@ -17,7 +16,6 @@ type instance struct {
 	jail    *jail.Jail
 	inside  *jail.Contained
 	spec    backend.Spec
-	kind    Kind
 	runtime string // its path
 	without []policy.Control
 	proofs  []backend.Proof
@@ -28,7 +26,6 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if slices.Contains(i.without, policy.EnvClean) {
 		cmd.Env = append(os.Environ(), cmd.Env...)
 	}
-	before := i.jail.OOMKills()
 	p, err := i.jail.ExecBy(ctx, i.inside.Agent, cmd)
 	if err != nil {
 		var refused *backend.ExecError
@@ -37,27 +34,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 		}
 		return nil, err
 	}
-	if i.kind == GVisor {
-		return &kernelProcess{p, i.jail, before}, nil
-	}
 	return p, nil
-}
-
-// kernelProcess is a command in a kernel that has the memory of all of them: where
-// there is none left, the host's kernel kills that.
-type kernelProcess struct {
-	*jail.Command
-	jail   *jail.Jail
-	before int64 // OOM kills
-}
-
-// Wait waits for the command's end.
-func (p *kernelProcess) Wait(ctx context.Context) (backend.Exit, error) {
-	exit, err := p.Command.Wait(ctx)
-	if errors.Is(err, backend.ErrDestroyed) && p.jail.OOMKills() > p.before {
-		return backend.Exit{Code: -1, Signal: syscall.SIGKILL, OOMKilled: true}, nil
-	}
-	return exit, err
 }
 
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
@@ -77,5 +54,4 @@ var (
 	_ backend.Layered = (*instance)(nil)
 	_ backend.Noted   = (*instance)(nil)
 	_ backend.Resizer = (*jail.Command)(nil)
-	_ backend.Resizer = (*kernelProcess)(nil)
 )

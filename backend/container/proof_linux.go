@@ -8,7 +8,6 @@ import (
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/rawfile"
-	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -16,19 +15,15 @@ import (
 // host's, the keeper's and its own.
 const containerDepth = 3
 
-// initOf are the pids, from the host's namespace inwards, of the process that the
-// runtime calls the container's: the one that a probe was forked from, or, for
-// gVisor, the kernel that the probe is in, which made the call that it reported by.
-func (r *run) initOf(e evidence.Evidence) (pids []int, err error) {
-	line := e.Status["NSpid"]
-	if r.backend.Kind != GVisor {
-		text, err := rawfile.Read("/proc/" + e.Status["PPid"] + "/status")
-		if err != nil {
-			return nil, fmt.Errorf("look at the container's guest: %w", err)
-		}
-		_, rest, _ := strings.Cut(string(text), "\nNSpid:")
-		line, _, _ = strings.Cut(rest, "\n")
+// initOf are the pids, from the host's namespace inwards, of the process that a
+// probe was forked from, as the kernel tells them (NSpid, proc_pid_status(5)).
+func initOf(e evidence.Evidence) (pids []int, err error) {
+	text, err := rawfile.Read("/proc/" + e.Status["PPid"] + "/status")
+	if err != nil {
+		return nil, fmt.Errorf("look at the container's guest: %w", err)
 	}
+	_, rest, _ := strings.Cut(string(text), "\nNSpid:")
+	line, _, _ := strings.Cut(rest, "\n")
 	for _, field := range strings.Fields(line) {
 		pid, err := strconv.Atoi(field)
 		if err != nil {
@@ -40,16 +35,11 @@ func (r *run) initOf(e evidence.Evidence) (pids []int, err error) {
 }
 
 // proofs are what was seen of a container.
-func (r *run) proofs(e evidence.Evidence, spec *backend.Spec, f *seccomp.Filters) []backend.Proof {
-	list := evidence.Prove(e, &spec.Policy, f)
-	who := "which is the probe's parent, /proc/" + e.Status["PPid"]
-	if r.backend.Kind == GVisor {
-		who = fmt.Sprintf("which is the probe's kernel, /proc/%d", e.PID)
-		list = r.kernelProofs(e, &spec.Policy, list)
-	}
+func (r *run) proofs(e evidence.Evidence, spec *backend.Spec, list []backend.Proof) []backend.Proof {
 	for n := range list {
 		if list[n].Control == policy.NSPid {
-			list[n].Outside += fmt.Sprintf("; %s state: %s, process %d of the keeper, %s", r.path, r.state.Status, r.state.Pid, who)
+			list[n].Outside += fmt.Sprintf("; %s state: %s, process %d of the keeper, which is the probe's parent, /proc/%s",
+				r.path, r.state.Status, r.state.Pid, e.Status["PPid"])
 		}
 	}
 	return append(list, imageProof(spec.Image))

@@ -1,139 +1,221 @@
 package container
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/rawfile"
+	"github.com/kavach-dev/kavach/policy"
 )
 
-// sentry is what was seen of gVisor's kernel, the process that made the call by
-// which the probe reported: to the host there is no probe.
-type sentry struct {
-	runtime   bool     // it executes the runtime's own program
-	processes int      // that there are in the keeper, itself left out
-	guests    []int    // those among them that execute the guest's program
-	files     []string // what its descriptors lead to, where that has a path
+// gvisor is what was seen of runsc's processes.
+type gvisor struct {
+	log     *os.File
+	domains []domain // that the sentry and the gofer say they are in
 
-	// confined is what the runtime says that it tried in its own parts, before any
-	// code but Kavach's was in them.
-	confined map[string]confined
+	gofer       int // its pid on the host
+	goferMounts []evidence.Mount
+	stubs       int      // processes that run the code of the container
+	open        []string // the stubs and others without a filter
+	files       []string // descriptors of the sentry that lead to files of the host
+	runtime     int      // how many processes there are that execute the runtime
+	others      []string // what else is executed
 }
 
-// confined is a line of the log of kavach-runsc.
-type confined struct {
-	Message  string   `json:"msg"`
-	Process  string   `json:"process"` // "sentry" or "gofer"
+// domain is a line that kavach-runsc writes when a process of it has entered a
+// Landlock domain and has tried what must be refused.
+type domain struct {
+	Msg      string   `json:"msg"`
+	Process  string   `json:"process"`
 	Landlock int      `json:"landlock"`
 	Refused  []string `json:"refused"`
 }
 
-// look takes down what is to be seen of a sentry, from outside.
-func (s *sentry) look(r *run, pid int) error {
-	var err error
-	if s.runtime, err = sameFile(fmt.Sprintf("/proc/%d/exe", pid), r.path); err != nil {
+// look looks at the probe, which to this kernel is the sentry.
+func (r *run) look(e *evidence.Evidence, p *evidence.Probe) error {
+	group, why := r.jail.Group()
+	if err := e.Look(p, group, why); err != nil {
+		return err
+	}
+	e.Environ = slices.DeleteFunc(e.Environ, ofRunsc)
+	<-r.settled // what is left of the runtime is the sentry and the gofer
+	if err := r.lookAround(e); err != nil {
 		return fmt.Errorf("look at the sentry: %w", err)
 	}
-	keeper := fmt.Sprintf("/proc/%d/exe", r.jail.PID())
-	for _, p := range below(r.jail.PID()) {
-		s.processes++
-		if same, err := sameFile(fmt.Sprintf("/proc/%d/exe", p), keeper); err == nil && same {
-			s.guests = append(s.guests, p)
+	return nil
+}
+
+// ofRunsc reports whether a variable is one that runsc gives its sentry, which has
+// nothing else.
+func ofRunsc(kv string) bool {
+	key, _, _ := strings.Cut(kv, "=")
+	return key == "RUNSC_START_TIME_NANOS" || key == "KAVACH_RUNSC_ENTERED"
+}
+
+// lookAround looks at the sentry's descriptors and at what else is in the keeper.
+func (r *run) lookAround(e *evidence.Evidence) (err error) {
+	g, sentry := &r.gvisor, e.PID
+	if g.domains, err = readDomains(g.log); err != nil {
+		return err
+	}
+	for _, pid := range below(r.jail.PID()) {
+		if executes(pid, r.path) {
+			g.runtime++
+		} else if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
+			g.others = append(g.others, exe)
+		}
+		switch {
+		case pid == sentry:
+		case within(pid, sentry):
+			g.stubs++
+			if status(pid)["Seccomp"] != "2" {
+				g.open = append(g.open, strconv.Itoa(pid))
+			}
+		default:
+			g.gofer = pid
 		}
 	}
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
+	if g.gofer == 0 {
+		return errors.New("there is no gofer")
+	}
+	text, err := rawfile.Read(fmt.Sprintf("/proc/%d/mountinfo", g.gofer))
 	if err != nil {
-		return fmt.Errorf("look at the sentry: %w", err)
+		return err
 	}
-	for _, e := range entries {
-		link, err := os.Readlink(filepath.Join(dir, e.Name()))
-		if err == nil && filepath.IsAbs(link) && !strings.HasPrefix(link, "/memfd:") {
-			s.files = append(s.files, link)
-		}
-	}
-	s.confined, err = r.readLog()
+	g.goferMounts = evidence.ParseMounts(string(text))
+	g.files, err = hostFiles(sentry, r.guest, slices.Concat(e.Mounts, g.goferMounts))
 	return err
 }
 
-func sameFile(a, b string) (bool, error) {
-	infoA, errA := os.Stat(a)
-	infoB, errB := os.Stat(b)
-	if err := errors.Join(errA, errB); err != nil {
-		return false, err
-	}
-	return os.SameFile(infoA, infoB), nil
-}
-
-// below are the processes that descend from one.
-func below(pid int) (list []int) {
-	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
-		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", todo[0]))
-		for _, file := range files {
-			b, _ := os.ReadFile(file) // it may have ended
-			for _, field := range strings.Fields(string(b)) {
-				if child, err := strconv.Atoi(field); err == nil {
-					list, todo = append(list, child), append(todo, child)
-				}
-			}
+// readDomains reads runsc's log from its beginning: no code of the container has
+// run yet.
+func readDomains(log *os.File) (list []domain, err error) {
+	lines := bufio.NewScanner(io.NewSectionReader(log, 0, askMost))
+	for lines.Scan() {
+		var d domain
+		if json.Unmarshal(lines.Bytes(), &d) == nil && d.Msg == "confined" {
+			list = append(list, d)
 		}
 	}
-	return list
+	return list, lines.Err()
 }
 
-// readLog reads what the runtime has logged by now. Nothing that comes later is
-// evidence: the sentry has the file open.
-func (r *run) readLog() (map[string]confined, error) {
-	text, err := r.keeperFile(logFile)
+// hostFiles lists what the descriptors of a process lead to that is on none of
+// these mounts, but for the guest's program, pipes, sockets, memory and devices
+// without data.
+func hostFiles(pid int, guest string, mounts []evidence.Mount) (files []string, err error) {
+	dir := fmt.Sprintf("/proc/%d/", pid)
+	entries, err := os.ReadDir(dir + "fd")
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]confined)
-	for _, line := range bytes.Split(text, []byte("\n")) {
-		var c confined
-		if json.Unmarshal(line, &c) == nil && c.Message == "confined" {
-			found[c.Process] = c
+	for _, e := range entries {
+		to, err := os.Readlink(dir + "fd/" + e.Name())
+		if errors.Is(err, os.ErrNotExist) {
+			continue // it has just been closed
+		}
+		if err != nil {
+			return nil, err
+		}
+		nowhere := !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "/memfd:")
+		if nowhere || to == os.DevNull || to == kvmDevice || same(dir+"fd/"+e.Name(), guest) {
+			continue
+		}
+		info, err := rawfile.Read(dir + "fdinfo/" + e.Name())
+		if err != nil {
+			return nil, err
+		}
+		_, rest, _ := strings.Cut(string(info), "mnt_id:")
+		id, _, _ := strings.Cut(strings.TrimSpace(rest), "\n")
+		if !slices.ContainsFunc(mounts, func(m evidence.Mount) bool { return m.ID == id }) {
+			files = append(files, to)
 		}
 	}
-	return found, nil
+	return files, nil
 }
 
-// keeperFile reads a file of the keeper, of which nothing is followed that leads
-// out of there.
-func (r *run) keeperFile(name string) ([]byte, error) {
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", r.jail.PID()), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("open the root of the keeper: %w", err)
+// below lists what descends from a process.
+func below(pid int) (pids []int) {
+	for _, child := range children(pid) {
+		pids = append(append(pids, child), below(child)...)
 	}
-	defer unix.Close(root)
-	fd, err := unix.Openat2(root, strings.TrimPrefix(name, "/"), &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil // nothing was logged
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s in the keeper: %w", name, err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, askMost))
+	return pids
 }
 
-// ours reports whether what a descriptor of the sentry leads to is one of its own,
-// or of the container's files, which the gofer opens below its root.
-func ours(link string) bool {
-	const goferRoot = "/root/"
-	return link == "/" || link == "/dev/null" || link == logFile || strings.HasPrefix(link, goferRoot) ||
-		strings.HasPrefix(link, jail.RuntimeDir+"/")
+// children are those of each thread (proc_pid_task(5), Linux 4.2).
+func children(pid int) (pids []int) {
+	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // it has just ended
+	for _, t := range tasks {
+		text, _ := rawfile.Read(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
+		for _, field := range strings.Fields(string(text)) {
+			if n, err := strconv.Atoi(field); err == nil {
+				pids = append(pids, n)
+			}
+		}
+	}
+	return pids
+}
+
+// within reports whether pid descends from another process.
+func within(pid, of int) bool { return slices.Contains(below(of), pid) }
+
+// executes reports whether what a process executes is this file.
+func executes(pid int, file string) bool { return same(fmt.Sprintf("/proc/%d/exe", pid), file) }
+
+func same(path, file string) bool {
+	var theirs, ours unix.Stat_t
+	return unix.Stat(path, &theirs) == nil && unix.Stat(file, &ours) == nil && theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
+}
+
+func status(pid int) map[string]string {
+	text, _ := rawfile.Read(fmt.Sprintf("/proc/%d/status", pid))
+	return evidence.ParseStatus(string(text))
+}
+
+// checkSentry holds what runsc says of the container against who sent the probe's
+// report, and who that is.
+func (r *run) checkSentry(inside *jail.Contained) error {
+	e := &inside.Evidence
+	pids := strings.Fields(e.Status["NSpid"])
+	const inKeeper = 1 // after the host's
+	if r.state.Status != specs.StateRunning || r.state.ID != r.id || len(pids) <= inKeeper || pids[inKeeper] != strconv.Itoa(r.state.Pid) {
+		return fmt.Errorf("%s state says %q of container %s, with process %d, and what its guest says comes from process %v on the host and inwards",
+			r.path, firstLine(string(r.state.Status)), r.id, r.state.Pid, pids)
+	}
+	return nil
+}
+
+// gvisorProofs are what was seen of the sentry, which is what meets the code, in
+// the place of what is seen of a process of this kernel.
+func (r *run) gvisorProofs(e evidence.Evidence, spec *backend.Spec, list []backend.Proof) []backend.Proof {
+	for n := range list {
+		switch p := &list[n]; p.Control {
+		case policy.RootPivoted:
+			*p = r.sentryRoot(e, *p)
+		case policy.FDsClean:
+			*p = r.sentryFiles(e)
+		case policy.ProcMasked:
+			*p = r.sentryProc()
+		case policy.SeccompOn:
+			*p = r.sentryFilter(e, *p)
+		case policy.LandlockOn:
+			*p = r.sentryDomain()
+		case policy.RootReadonly:
+			*p = r.sentryReadonly(*p)
+		}
+	}
+	return append(list, imageProof(spec.Image), r.kernelProof(e))
 }

@@ -15,9 +15,6 @@ import (
 
 // specOptions are what the configuration of a container depends on.
 type specOptions struct {
-	// kind is what the runtime makes the container of.
-	kind Kind
-
 	// uid and gid are who the guest and its commands are, as they see it.
 	uid, gid int
 
@@ -85,7 +82,7 @@ func newSpec(o specOptions) *specs.Spec {
 		},
 	}
 	if o.ownUser() {
-		s.Linux.UIDMappings, s.Linux.GIDMappings = o.mapping(o.uid), o.mapping(o.gid)
+		s.Linux.UIDMappings, s.Linux.GIDMappings = mapping(o.uid, o.ids), mapping(o.gid, o.ids)
 	}
 	if !o.with(policy.CapsNone) {
 		all := allCapabilities()
@@ -94,7 +91,7 @@ func newSpec(o specOptions) *specs.Spec {
 	if o.with(policy.ProcMasked) {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = jail.ProcMasked(), jail.ProcReadonly()
 	}
-	if !o.with(policy.SeccompOn) || o.kind == GVisor { // whose guest has its own filter, on its own kernel
+	if !o.with(policy.SeccompOn) {
 		s.Linux.Seccomp = nil
 	}
 	return s
@@ -116,9 +113,6 @@ func (o *specOptions) mounts() []specs.Mount {
 				Destination: m[0], Type: "bind", Source: m[1], Options: []string{"rbind", "rw", "nosuid", "nodev"},
 			})
 		}
-	}
-	if o.kind == GVisor { // which would show one of its own
-		mounts = append(mounts, specs.Mount{Destination: "/sys", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "nodev", "noexec", "size=4k"}})
 	}
 	return mounts
 }
@@ -144,15 +138,7 @@ func (o *specOptions) namespaces() []specs.LinuxNamespace {
 
 // ownUser says that the container has a user namespace of its own, beside the
 // keeper's: capabilities mean nothing in there to what the keeper has mounted.
-//
-// gVisor has no use for one, as nobody in there is anything to the kernel; it
-// takes one to have another id than the keeper's only one.
-func (o *specOptions) ownUser() bool {
-	if o.kind == GVisor {
-		return o.ids == 0
-	}
-	return o.with(policy.CapsNone)
-}
+func (o *specOptions) ownUser() bool { return o.with(policy.CapsNone) }
 
 // seccompSpec is what the runtime itself installs: see seccomp.Filters.Outer.
 func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
@@ -178,14 +164,10 @@ func seccompSpec(refused []seccomp.Refusal) *specs.LinuxSeccomp {
 // ENOSYS to them, where a thread that is killed might be waited for.
 var architectures = map[string][]specs.Arch{"amd64": {specs.ArchX86_64, specs.ArchX32}, "arm64": {specs.ArchAARCH64}}
 
-// mapping is that of the ids inside to those of the keeper. For gVisor the keeper
-// has one of the same number: kavach-runsc makes it.
-func (o *specOptions) mapping(id int) []specs.LinuxIDMapping {
-	switch {
-	case o.ids > 0:
-		return []specs.LinuxIDMapping{{Size: uint32(o.ids)}}
-	case o.kind == GVisor:
-		return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(id), Size: 1}}
+// mapping is that of the ids inside to those of the keeper.
+func mapping(id, all int) []specs.LinuxIDMapping {
+	if all > 0 {
+		return []specs.LinuxIDMapping{{Size: uint32(all)}}
 	}
 	return []specs.LinuxIDMapping{{ContainerID: uint32(id), Size: 1}}
 }
