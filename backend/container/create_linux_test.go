@@ -62,7 +62,7 @@ func TestCreate(t *testing.T) {
 					if c.State != want {
 						t.Errorf("%+v, want %s", c, want)
 					}
-					if c.Name == policy.NSPid && !strings.Contains(c.Proof, path+" state: running, process ") {
+					if c.Name == policy.NSPid && !strings.Contains(c.Proof, path+" says that its container is process ") {
 						t.Errorf("no word of the runtime: %s", c.Proof)
 					}
 				}
