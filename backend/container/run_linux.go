@@ -252,7 +252,12 @@ func (r *run) words() string {
 	if last == "" {
 		return "it printed nothing"
 	}
-	return "it printed: " + strings.Join(strings.Fields(last), " ")
+	const most = 1000
+	words := strings.Join(strings.Fields(last), " ")
+	if len(words) > most {
+		words = "… " + strings.ToValidUTF8(words[len(words)-most:], "")
+	}
+	return "it printed: " + words
 }
 
 func (r *run) unavailable(reason string) error {
