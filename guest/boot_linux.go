@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,7 +32,7 @@ const gcPercent = 20
 
 func run() error {
 	if os.Args[len(os.Args)-1] != KeepFDs {
-		if err := unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0); err != nil {
+		if err := closeInherited(); err != nil {
 			return fmt.Errorf("close descriptors: %w", err)
 		}
 	}
@@ -71,6 +72,31 @@ func run() error {
 	closeAll(g.uppers)            // so that no command reaches them by way of the guest
 	debug.SetGCPercent(gcPercent) // now that nobody waits for the guest
 	return g.serve()
+}
+
+// closeInherited closes what the guest was not meant to inherit. What the runtime
+// of Go waits with is its own: it has that already where its stdio does not block,
+// as it is in gVisor.
+func closeInherited() error {
+	if os.Args[0] == Name {
+		return unix.CloseRange(ChannelFD+1, ^uint(0)>>32, 0)
+	}
+	const dir = "/proc/self/fd"
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil {
+			return err
+		}
+		to, err := os.Readlink(dir + "/" + e.Name())
+		if fd > ChannelFD && err == nil && !strings.HasPrefix(to, "anon_inode:[event") {
+			unix.Close(fd)
+		}
+	}
+	return nil
 }
 
 // notDumpable keeps everybody in the sandbox, whose uid the guest shares, from

@@ -210,6 +210,13 @@ func installFilter(filter []byte, flags uintptr) (listener int, err error) {
 	if e == unix.EINVAL && most != flags {
 		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(prog)))
 	}
+	if e == unix.EINVAL && flags == allThreads {
+		// gVisor has no TSYNC_ESRCH, and so answers with the thread that could not be.
+		fd, _, e = syscall.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(prog)))
+		if fd != 0 && e == 0 {
+			e = unix.ESRCH
+		}
+	}
 	runtime.KeepAlive(filter)
 	if e != 0 {
 		return -1, e

@@ -21,5 +21,6 @@ func All() []backend.Backend { return Using("") }
 func Using(runtime string) []backend.Backend {
 	return []backend.Backend{
 		noop.Backend{}, &process.Backend{}, &container.Backend{Runtime: runtime},
+		&container.Backend{Kind: container.GVisor, Runtime: runtime},
 	}
 }

@@ -43,6 +43,10 @@ type Backend struct {
 	// runc; of kavach-runsc and runsc.
 	Runtime string
 
+	// Platform is how gVisor gets at system calls: "systrap", "ptrace" or "kvm".
+	// Empty: systrap, which works without hardware. Backend oci has none.
+	Platform string
+
 	// Guest is the path of the program that is run as the keeper, and as PID 1 of
 	// the container: kavach, or any that imports guest/self. Empty: this program
 	// if it can, else kavach in PATH.

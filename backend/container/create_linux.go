@@ -23,7 +23,10 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Without: b.without})
+	if err := b.refuses(&spec.Policy); err != nil {
+		return nil, err
+	}
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
@@ -56,15 +59,25 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1}
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: runtimeTasks}
 	o := optionsOf(&cfg)
 	if !o.with(policy.SeccompOn) {
 		cfg.Container.UserNS = -1
 	}
-	if cfg.Container.Config, err = json.Marshal(newSpec(o)); err != nil {
+	config := newSpec(o)
+	if b.Kind == GVisor {
+		adaptSpec(config, o, cfg.Loopback)
+		cfg.Container.UserNS, cfg.Container.Devices = -1, b.devices()
+		cfg.Container.Memory, cfg.Container.Tasks = sentryMemory, sentryTasks+stubTasks*max(cfg.PIDs, 0)
+	}
+	if cfg.Container.Config, err = json.Marshal(config); err != nil {
 		return nil, err
 	}
 	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
+	var refused *jail.NamespaceError
+	if errors.As(err, &refused) {
+		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: refused.Error(), Fix: jail.NamespaceFix}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -73,16 +86,18 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 			err = errors.Join(err, j.Close(context.WithoutCancel(ctx)))
 		}
 	}()
-	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs()}
+	r := &run{backend: b, jail: j, path: path, guest: cfg.Guest, id: spec.ID, uid: cfg.UID, ids: cfg.IDs(), loopback: cfg.Loopback}
 	inside, err := r.start(ctx)
 	if err != nil {
 		return nil, err
 	}
-	inside.Evidence.Given = guestEnv
 	i := &instance{jail: j, inside: inside, spec: spec, without: b.without, runtime: path}
-	i.proofs = r.proofs(inside.Evidence, &spec, func(e evidence.Evidence) []backend.Proof {
-		return evidence.Prove(e, &spec.Policy, cfg.Filters)
-	})
+	proofs := evidence.Prove(inside.Evidence, &spec.Policy, cfg.Filters)
+	if b.Kind == GVisor {
+		i.proofs = r.gvisorProofs(inside.Evidence, &spec, proofs)
+	} else {
+		i.proofs = r.proofs(inside.Evidence, &spec, proofs)
+	}
 	return i, nil
 }
 

@@ -35,8 +35,7 @@ func initOf(e evidence.Evidence) (pids []int, err error) {
 }
 
 // proofs are what was seen of a container.
-func (r *run) proofs(e evidence.Evidence, spec *backend.Spec, prove func(evidence.Evidence) []backend.Proof) []backend.Proof {
-	list := prove(e)
+func (r *run) proofs(e evidence.Evidence, spec *backend.Spec, list []backend.Proof) []backend.Proof {
 	for n := range list {
 		if list[n].Control == policy.NSPid {
 			list[n].Outside += fmt.Sprintf("; %s state: %s, process %d of the keeper, which is the probe's parent, /proc/%s",

@@ -37,7 +37,7 @@ func leftovers(id string) (left []string) {
 }
 
 // children are those of this process.
-func children(t testing.TB) (pids []string) {
+func childrenOf(t testing.TB) (pids []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
 	if err != nil {
@@ -74,7 +74,7 @@ func TestRuntimeFails(t *testing.T) {
 		{"runs it beside", call + "/proc/self/fd/4 kavach-guest & exit 0", "/runtime state: unexpected end of JSON input"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := children(t)
+			before := childrenOf(t)
 			b := &Backend{Guest: testbin.Kavach(t), Runtime: script(t, "runtime", tt.text), patience: 3 * time.Second}
 			id := fmt.Sprintf("%016x", time.Now().UnixNano())
 			i, err := b.Create(t.Context(), backend.Spec{ID: id, Policy: bestEffort(t)})
@@ -87,7 +87,7 @@ func TestRuntimeFails(t *testing.T) {
 			if left := leftovers(id); left != nil {
 				t.Errorf("left: %v", left)
 			}
-			if now := children(t); !slices.Equal(now, before) {
+			if now := childrenOf(t); !slices.Equal(now, before) {
 				t.Errorf("processes %v, before %v", now, before)
 			}
 		})

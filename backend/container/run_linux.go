@@ -22,6 +22,10 @@ import (
 	"github.com/kavach-dev/kavach/policy"
 )
 
+// runtimeTasks are how many tasks a runtime needs at once while it starts a
+// container: runc has a dozen threads, twice.
+const runtimeTasks = 24
+
 // startPatience is how long a runtime may take to start a container: it takes 15
 // to 200 milliseconds, and more where the machine is busy.
 const startPatience = 20 * time.Second
@@ -37,6 +41,11 @@ type run struct {
 	ids     int // in the keeper; see specOptions
 	said    *agent.Tail
 	state   specs.State // what the runtime answers, when the container runs
+
+	loopback bool   // the policy wants one
+	gvisor   gvisor // what is looked at of runsc
+
+	settled chan struct{} // closed when no call of the runtime goes on
 }
 
 func (r *run) patience() time.Duration {
@@ -64,7 +73,9 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 	}
 	end := make(chan ended, 1)
 	asked := make(chan error, 1)
+	r.settled = make(chan struct{})
 	go func() {
+		defer close(r.settled)
 		exit, err := p.Wait(ctx)
 		end <- ended{exit, err}
 		if err == nil && exit.Code == 0 {
@@ -72,7 +83,11 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 		}
 		close(asked)
 	}()
-	inside, err := r.jail.Attend(ctx, jail.Attendance{Conn: conn, Said: r.said})
+	attend := jail.Attendance{Conn: conn, Said: r.said, Given: guestEnv}
+	if r.backend.Kind == GVisor {
+		attend.Adapt, attend.Look, attend.Given = adaptSetup, r.look, nil
+	}
+	inside, err := r.jail.Attend(ctx, attend)
 	if err != nil {
 		return nil, r.explain(ctx, err, end)
 	}
@@ -125,9 +140,18 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 	}
 	defer stderr.Close()
 	r.said = said
-	cmd := r.command("run", "--detach", "--bundle", jail.Bundle, "--preserve-fds", "2", r.id)
+	inherited := []*os.File{channel, program}
+	hand, log := []string{"--preserve-fds", "2"}, []string(nil)
+	if r.backend.Kind == GVisor {
+		if r.gvisor.log, err = newLog(); err != nil {
+			return nil, err
+		}
+		inherited = append(inherited, r.gvisor.log)
+		hand, log = []string{"--pass-fd", "3:3", "--exec-fd", "4"}, logFlags
+	}
+	cmd := r.command(slices.Concat(log, []string{"run", "--detach", "--bundle", jail.Bundle}, hand, []string{r.id})...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
-	p, err := r.jail.Exec(ctx, cmd, channel, program)
+	p, err := r.jail.Exec(ctx, cmd, inherited...)
 	var refused *backend.ExecError
 	if errors.As(err, &refused) {
 		return nil, r.unavailable(fmt.Sprintf("%s: %v", r.path, refused.Errno))
@@ -137,11 +161,15 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 
 // command is a call of the runtime.
 func (r *run) command(args ...string) backend.Cmd {
-	return backend.Cmd{
-		Args: append([]string{r.path, "--root", jail.RuntimeDir}, args...), Dir: "/",
-		Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"},
+	global := []string{r.path, "--root", jail.RuntimeDir}
+	if r.backend.Kind == GVisor {
+		global = append(global, r.runscFlags()...)
 	}
+	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnviron}
 }
+
+// runtimeEnviron is the environment of a runtime.
+var runtimeEnviron = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
 
 // ask asks the runtime for the state of the container.
 func (r *run) ask(ctx context.Context) error {
@@ -178,6 +206,9 @@ func (r *run) ask(ctx context.Context) error {
 // check holds what the runtime says of the container against whose probe was
 // looked at.
 func (r *run) check(inside *jail.Contained) error {
+	if r.backend.Kind == GVisor {
+		return r.checkSentry(inside)
+	}
 	if slices.Contains(r.backend.without, policy.NSPid) {
 		return nil // there is nothing to hold it against
 	}

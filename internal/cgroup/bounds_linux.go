@@ -15,7 +15,10 @@ import (
 type Bounds struct {
 	Memory, Quota int64 // bytes; microseconds of CPU in each period
 	PIDs          int64 // tasks of commands
-	OwnTasks      int64 // tasks of the guest, for which the kernel's bound is larger
+
+	// OwnTasks and OwnMemory are for the guest and what else there is beside
+	// commands: the kernel's bounds are larger by that.
+	OwnTasks, OwnMemory int64
 
 	// Swap is in bytes, and SwapCounted says that it is a bound. Where the
 	// kernel does not count it, SwapAvoided says that nothing is swapped out
@@ -36,7 +39,7 @@ type Bounds struct {
 // Bounds reads back the limits of the group. Of is what /proc/PID/cgroup says of
 // the process in question.
 func (g *Group) Bounds(of string) (b Bounds, err error) {
-	b.OwnTasks, b.NoDisk = g.ownTasks(), len(g.disks) == 0
+	b.OwnTasks, b.OwnMemory, b.NoDisk = g.ownTasks(), g.memory, len(g.disks) == 0
 	read := func(c controller, file string) int64 {
 		if !g.holds(of, c) {
 			return 0 // not in the group: no evidence
@@ -66,6 +69,7 @@ func (g *Group) Bounds(of string) (b Bounds, err error) {
 	}
 	if err == nil && b.Memory > 0 {
 		err = g.swapBounds(&b)
+		b.Memory -= b.OwnMemory
 	}
 	if err == nil && g.holds(of, disk) {
 		err = g.diskBounds(&b)

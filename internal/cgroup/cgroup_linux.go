@@ -41,6 +41,8 @@ type Group struct {
 	dirs    map[controller]string // where each controller's files are
 	unified string                // directory of the version 2 tree; "": none
 	disks   []Disk
+
+	tasks, memory int64 // for what is in it beside commands and their guest
 }
 
 // New makes the group of a sandbox. Where it fails, it has left nothing behind.
@@ -50,7 +52,7 @@ func New(id string, limits Limits) (g *Group, err error) {
 	if err != nil {
 		return nil, err
 	}
-	g = &Group{dirs: make(map[controller]string), disks: limits.Disks}
+	g = &Group{dirs: make(map[controller]string), disks: limits.Disks, tasks: limits.OwnTasks, memory: limits.OwnMemory}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Remove())
@@ -141,12 +143,13 @@ func (g *Group) Tasks() (fds []int, err error) {
 // on2 reports whether a controller of the group is on version 2.
 func (g *Group) on2(c controller) bool { return g.unified != "" && g.dirs[c] == g.unified }
 
-// ownTasks is how many tasks of the guest count against the bound.
+// ownTasks is how many tasks of the guest, and of what else there is beside
+// commands, count against the bound.
 func (g *Group) ownTasks() int64 {
 	if g.on2(pids) {
-		return GuestTasks
+		return GuestTasks + g.tasks
 	}
-	return launcherTasks
+	return launcherTasks + g.tasks
 }
 
 // OOMKills is how many processes the kernel has killed in the group for want of

@@ -19,6 +19,10 @@ type Limits struct {
 	CPUs   float64 // processors' time; 0.5 is half of one
 	PIDs   int64   // tasks of commands
 
+	// OwnMemory and OwnTasks are for what is in the group beside commands and their
+	// guest, and are allowed on top.
+	OwnMemory, OwnTasks int64
+
 	// Read and Write are bytes a second, from and to each of Disks. 0: not
 	// bounded.
 	Read, Write int64
@@ -46,7 +50,7 @@ func (l *Limits) disks() bool { return (l.Read > 0 || l.Write > 0) && len(l.Disk
 
 func (g *Group) limit(l Limits) error {
 	if l.Memory >= 0 {
-		if err := g.limitMemory(l.Memory, l.Swap); err != nil {
+		if err := g.limitMemory(l.Memory+l.OwnMemory, l.Swap); err != nil {
 			return err
 		}
 	}

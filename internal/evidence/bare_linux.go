@@ -57,7 +57,7 @@ func bareNet(e Evidence) backend.Proof {
 	proof := backend.Proof{
 		Control: policy.NetOff, State: backend.Missing,
 		Outside: fmt.Sprintf("/proc/%d/ns/net is the host's; /proc/%d/status: Seccomp %s", e.PID, e.PID, e.Status["Seccomp"]),
-		Inside:  fmt.Sprintf("socket, UDP and TCP: %s, %s", answer(e.Report[guest.TryRoute]), answer(e.Report[guest.TryTCP])),
+		Inside:  fmt.Sprintf("socket, UDP and TCP: %s, %s", Answer(e.Report[guest.TryRoute]), Answer(e.Report[guest.TryTCP])),
 	}
 	if refused {
 		proof.State = backend.Partial
@@ -69,7 +69,7 @@ func bareNet(e Evidence) backend.Proof {
 func bareReadonly(e Evidence) backend.Proof {
 	proof := backend.Proof{
 		Control: policy.RootReadonly, State: backend.Missing,
-		Inside: "create a file in a directory of its user: " + answer(e.Report[guest.TryWrite]),
+		Inside: "create a file in a directory of its user: " + Answer(e.Report[guest.TryWrite]),
 	}
 	if e.Report[guest.TryWrite] == unix.EACCES {
 		proof.State = backend.Partial

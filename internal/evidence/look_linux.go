@@ -48,6 +48,7 @@ type Evidence struct {
 
 // Mount is a line of /proc/PID/mountinfo.
 type Mount struct {
+	ID                  string
 	Root, Point, FSType string
 	Readonly            bool
 }
@@ -64,7 +65,7 @@ func (e *Evidence) Look(p *Probe, group *cgroup.Group, why error) (err error) {
 		err = errors.Join(err, readErr)
 		return string(b)
 	}
-	e.Status = parseStatus(read("status"))
+	e.Status = ParseStatus(read("status"))
 	e.UIDMap = strings.Join(strings.Fields(read("uid_map")), " ")
 	e.Mounts = ParseMounts(read("mountinfo"))
 	e.Environ = strings.FieldsFunc(read("environ"), func(r rune) bool { return r == 0 })
@@ -140,7 +141,8 @@ func inode(link string) int {
 	return n
 }
 
-func parseStatus(text string) map[string]string {
+// ParseStatus reads /proc/PID/status (proc_pid_status(5)).
+func ParseStatus(text string) map[string]string {
 	status := make(map[string]string)
 	for _, line := range strings.Split(text, "\n") {
 		if key, value, ok := strings.Cut(line, ":"); ok {
@@ -160,7 +162,7 @@ func ParseMounts(text string) []Mount {
 			continue
 		}
 		mounts = append(mounts, Mount{
-			Root: fields[3], Point: fields[4], FSType: fs[0],
+			ID: fields[0], Root: fields[3], Point: fields[4], FSType: fs[0],
 			Readonly: strings.HasPrefix(fields[5]+",", "ro,"),
 		})
 	}

@@ -15,8 +15,8 @@ import (
 	"github.com/kavach-dev/kavach/policy"
 )
 
-// verdict makes a state of whether a thing was seen.
-func verdict(seen bool) backend.State {
+// Verdict makes a state of whether a thing was seen.
+func Verdict(seen bool) backend.State {
 	if seen {
 		return backend.Enforced
 	}
@@ -49,7 +49,7 @@ func namespaceProofs(e Evidence) []backend.Proof {
 		if !own {
 			words = fmt.Sprintf("/proc/%d/ns/%s is the host's", e.PID, ns.file)
 		}
-		proofs = append(proofs, backend.Proof{Control: ns.control, State: verdict(own), Outside: words})
+		proofs = append(proofs, backend.Proof{Control: ns.control, State: Verdict(own), Outside: words})
 	}
 	return proofs
 }
@@ -59,7 +59,7 @@ func userProof(e Evidence) backend.Proof {
 	uids := strings.Fields(e.Status["Uid"])
 	root := slices.Contains(uids, "0") || len(uids) == 0
 	words := fmt.Sprintf("/proc/%d/uid_map is %q; on the host its uids are %s", e.PID, e.UIDMap, strings.Join(uids, " "))
-	return backend.Proof{Control: policy.NSUser, State: verdict(own && !root), Outside: words}
+	return backend.Proof{Control: policy.NSUser, State: Verdict(own && !root), Outside: words}
 }
 
 func rootProof(e Evidence, p *policy.Policy) backend.Proof {
@@ -69,9 +69,9 @@ func rootProof(e Evidence, p *policy.Policy) backend.Proof {
 	// was named by the plan.
 	own := found && (root.FSType == "tmpfs" || root.FSType == "overlay")
 	return backend.Proof{
-		Control: policy.RootPivoted, State: verdict(own && absent),
+		Control: policy.RootPivoted, State: Verdict(own && absent),
 		Outside: fmt.Sprintf("/proc/%d/mountinfo: / is a %s, with %d mounts below it", e.PID, root.FSType, max(len(e.Mounts)-1, 0)),
-		Inside:  fmt.Sprintf("access(%s), a file of the host: %s", e.HostFile, answer(e.Report[guest.TryHostFile])),
+		Inside:  fmt.Sprintf("access(%s), a file of the host: %s", e.HostFile, Answer(e.Report[guest.TryHostFile])),
 	}
 }
 
@@ -83,14 +83,14 @@ func capsProof(e Evidence) backend.Proof {
 		words = append(words, set+" "+e.Status[set])
 	}
 	return backend.Proof{
-		Control: policy.CapsNone, State: verdict(none),
+		Control: policy.CapsNone, State: Verdict(none),
 		Outside: fmt.Sprintf("/proc/%d/status: %s", e.PID, strings.Join(words, ", ")),
 	}
 }
 
 func nnpProof(e Evidence) backend.Proof {
 	return backend.Proof{
-		Control: policy.NoNewPrivs, State: verdict(e.Status["NoNewPrivs"] == "1"),
+		Control: policy.NoNewPrivs, State: Verdict(e.Status["NoNewPrivs"] == "1"),
 		Outside: fmt.Sprintf("/proc/%d/status: NoNewPrivs %s", e.PID, e.Status["NoNewPrivs"]),
 	}
 }
@@ -98,16 +98,16 @@ func nnpProof(e Evidence) backend.Proof {
 func fdsProof(e Evidence) backend.Proof {
 	fds := slices.Sorted(slices.Values(e.FDs))
 	return backend.Proof{
-		Control: policy.FDsClean, State: verdict(slices.Equal(fds, []string{"0", "1", "2"})),
+		Control: policy.FDsClean, State: Verdict(slices.Equal(fds, []string{"0", "1", "2"})),
 		Outside: fmt.Sprintf("/proc/%d/fd has %s", e.PID, strings.Join(fds, " ")),
 	}
 }
 
 func envProof(e Evidence) backend.Proof {
-	other := 0
+	var other []string
 	for _, kv := range e.Environ {
-		if !slices.Contains(e.Given, kv) {
-			other++
+		if key, _, _ := strings.Cut(kv, "="); !slices.Contains(e.Given, kv) {
+			other = append(other, key)
 		}
 	}
 	given := ""
@@ -115,9 +115,17 @@ func envProof(e Evidence) backend.Proof {
 		given = ", beside " + strings.Join(e.Given, " ")
 	}
 	return backend.Proof{
-		Control: policy.EnvClean, State: verdict(other == 0),
-		Outside: fmt.Sprintf("/proc/%d/environ has %d variables%s; a command gets what the policy and the call name", e.PID, other, given),
+		Control: policy.EnvClean, State: Verdict(len(other) == 0),
+		Outside: fmt.Sprintf("/proc/%d/environ has %d variables%s%s; a command gets what the policy and the call name", e.PID, len(other), of(other), given),
 	}
+}
+
+// of lists names in parentheses, where there are any.
+func of(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(names, " ") + ")"
 }
 
 // procProof looks for a procfs of its own whose /proc/sys is read-only and over
@@ -135,7 +143,7 @@ func procProof(e Evidence) backend.Proof {
 	}
 	held := found && proc.FSType == "proc" && proc.Root == "/" && sysFound && sys.Readonly && masks > 0
 	return backend.Proof{
-		Control: policy.ProcMasked, State: verdict(held),
+		Control: policy.ProcMasked, State: Verdict(held),
 		Outside: fmt.Sprintf("/proc/%d/mountinfo: /proc is a procfs of its own, %d files masked, /proc/sys read-only: %t", e.PID, masks, sysFound && sys.Readonly),
 	}
 }
@@ -150,15 +158,15 @@ func landlockProof(e Evidence, p *policy.Policy) backend.Proof {
 	refused, control := e.Report[guest.TryCanary], e.Report[guest.TryControl]
 	held := refused == unix.EACCES && control == 0
 	proof.Inside = fmt.Sprintf("ABI %d; open(%s), which everybody may read: %s; the same without the domain: %s",
-		e.ABI, guest.CanaryPath, answer(refused), answer(control))
+		e.ABI, guest.CanaryPath, Answer(refused), Answer(control))
 	if !p.Network.Loopback && e.ABI >= 4 {
 		tcp := e.Report[guest.TryTCP]
 		// Where a filter lets nobody have a socket, there is none to try with.
 		none := tcp != 0 && tcp == e.Report[guest.TryRoute]
 		held = held && (tcp == unix.EACCES || none)
-		proof.Inside += "; connect by TCP: " + answer(tcp)
+		proof.Inside += "; connect by TCP: " + Answer(tcp)
 	}
-	proof.State = verdict(held)
+	proof.State = Verdict(held)
 	if lacks := LandlockLacks(e.ABI, !p.Network.Loopback); len(lacks) > 0 {
 		proof.Inside += "; this kernel's Landlock cannot restrict " + strings.Join(lacks, ", ")
 		proof.State = lessOf(proof.State)
@@ -182,7 +190,7 @@ func netProof(e Evidence) backend.Proof {
 	_, own := e.NS["net"]
 	alone := own && slices.Equal(e.Links, []string{"lo"}) && e.Routes == 0
 	unreachable := e.Report[guest.TryRoute] != 0
-	state := verdict(alone && unreachable)
+	state := Verdict(alone && unreachable)
 	if vsock := e.Report[guest.TryVsock] == 0; vsock && state == backend.Enforced {
 		state = backend.Partial // the way to the hypervisor is of the machine, not of the namespace
 	}
@@ -190,17 +198,17 @@ func netProof(e Evidence) backend.Proof {
 		Control: policy.NetOff, State: state,
 		Outside: fmt.Sprintf("/proc/%d/net: links %s, %d routes", e.PID, strings.Join(e.Links, " "), e.Routes),
 		Inside: fmt.Sprintf("a UDP socket connected to 192.0.2.1: %s; an AF_VSOCK socket: %s",
-			answer(e.Report[guest.TryRoute]), answer(e.Report[guest.TryVsock])),
+			Answer(e.Report[guest.TryRoute]), Answer(e.Report[guest.TryVsock])),
 	}
 }
 
 func readonlyProof(e Evidence, p *policy.Policy) backend.Proof {
 	root, found := mountAt(e, "/")
-	state := verdict(found && root.Readonly && (e.Report[guest.TryWrite] == unix.EROFS || e.Report[guest.TryWrite] == unix.EACCES))
+	state := Verdict(found && root.Readonly && (e.Report[guest.TryWrite] == unix.EROFS || e.Report[guest.TryWrite] == unix.EACCES))
 	return backend.Proof{
 		Control: policy.RootReadonly, State: state,
 		Outside: fmt.Sprintf("/proc/%d/mountinfo: / is read-only: %t", e.PID, root.Readonly),
-		Inside:  "create a file in /: " + answer(e.Report[guest.TryWrite]),
+		Inside:  "create a file in /: " + Answer(e.Report[guest.TryWrite]),
 	}
 }
 
@@ -216,6 +224,9 @@ func limitsProof(e Evidence, p *policy.Policy) backend.Proof {
 	if e.Cgroup != nil {
 		proof.State = boundsState(e.Cgroup, want)
 		proof.Outside = fmt.Sprintf("its cgroup: %s; %d of its tasks are for the guest", strings.Join(e.Cgroup.Files, ", "), e.Cgroup.OwnTasks)
+		if own := e.Cgroup.OwnMemory; own > 0 {
+			proof.Outside += fmt.Sprintf(" and the runtime, and %d bytes of memory", own)
+		}
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")
@@ -264,8 +275,8 @@ func mountAt(e Evidence, point string) (m Mount, found bool) {
 	return m, found
 }
 
-// answer says what the kernel answered, by its name.
-func answer(e syscall.Errno) string {
+// Answer says what the kernel answered, by its name.
+func Answer(e syscall.Errno) string {
 	if e == 0 {
 		return "allowed"
 	}

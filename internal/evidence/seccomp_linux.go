@@ -30,7 +30,7 @@ func seccompProof(e Evidence, p *policy.Policy, f *seccomp.Filters) backend.Proo
 	var refused, passed []string
 	for call, attempt := range guest.RefusedCalls() {
 		got := e.Report[attempt]
-		words := call + ": " + answer(got)
+		words := call + ": " + Answer(got)
 		if got == unix.EPERM || got == unix.ENOSYS || got == unix.EACCES || got == guest.Killed {
 			refused = append(refused, words)
 		} else {

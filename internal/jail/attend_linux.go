@@ -27,6 +27,9 @@ type Attendance struct {
 	// Said is what the runtime, and the guest after it, wrote to stderr.
 	Said *agent.Tail
 
+	// Given is the environment that the process which is looked at has been given.
+	Given []string
+
 	// Look takes down what is to be seen of the probe, which waits meanwhile. Nil:
 	// Evidence.Look, for a probe that is a process of this kernel.
 	Look func(e *evidence.Evidence, p *evidence.Probe) error
@@ -70,7 +73,7 @@ func (j *Jail) Attend(ctx context.Context, a Attendance) (_ *Contained, err erro
 		return nil, lost("send the set-up", err)
 	}
 	probe.Sent(c.Evidence.HostFile)
-	c.Evidence.ABI, c.Evidence.RightsGaps = j.cfg.landlockABI(), RightsGaps(&j.cfg)
+	c.Evidence.ABI, c.Evidence.RightsGaps, c.Evidence.Given = j.cfg.landlockABI(), RightsGaps(&j.cfg), a.Given
 	look := a.Look
 	if look == nil {
 		look = func(e *evidence.Evidence, p *evidence.Probe) error { return e.Look(p, j.group, j.groupErr) }
@@ -83,6 +86,8 @@ func (j *Jail) Attend(ctx context.Context, a Attendance) (_ *Contained, err erro
 	switch {
 	case errors.As(err, &failed):
 		return nil, fmt.Errorf("set up the container: %w", failed)
+	case problem != nil && err != nil:
+		return nil, lost(problem.Error(), err)
 	case problem != nil:
 		return nil, problem
 	case err != nil:

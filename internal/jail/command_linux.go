@@ -56,6 +56,11 @@ func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd, extr
 // kills, so the counter is not behind the death that it explains.
 func (c *Command) Wait(ctx context.Context) (backend.Exit, error) {
 	e, err := c.Process.Wait(ctx)
+	oom := c.jail.OOMKills() > c.before
+	if oom && errors.Is(err, backend.ErrDestroyed) {
+		// What was killed took all with it: gVisor's sentry, or the guest itself.
+		return backend.Exit{Code: -1, Signal: syscall.SIGKILL, OOMKilled: true}, nil
+	}
 	if err != nil {
 		return backend.Exit{Code: -1}, err
 	}
@@ -63,7 +68,7 @@ func (c *Command) Wait(ctx context.Context) (backend.Exit, error) {
 	memory, tasks := c.jail.Peaks()
 	exit := backend.Exit{
 		Code: -1, CPU: e.CPU, MemoryPeak: e.MaxRSS, PIDsPeak: int(tasks),
-		OOMKilled: c.jail.OOMKills() > c.before,
+		OOMKilled: oom,
 	}
 	if f := c.jail.cfg.Filters; f.Judges != nil {
 		exit.Needed = needs(e.Denials, f.Judges)

@@ -98,9 +98,17 @@ type Container struct {
 	// no directory which Root "host" shows.
 	Programs []string
 
+	// Devices are device nodes of the host that the runtime needs, beside those
+	// that every jail has.
+	Devices []string
+
 	// BindTmp says that Config has the runtime bind Tmp to /tmp, as it must be for
 	// one that would put a /tmp of its own there.
 	BindTmp bool
+
+	// Memory, in bytes, and Tasks are allowed on top of those limits for what the
+	// runtime leaves running beside the commands. Zero: nothing.
+	Memory, Tasks int64
 
 	// UserNS is how many user namespaces the runtime makes. -1: any number.
 	UserNS int64

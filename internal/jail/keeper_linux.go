@@ -45,6 +45,9 @@ func planKeeper(c *Config, as ids) (ops []guest.Op, sources []source, err error)
 	ops = append(ops, kernelPlaces(&own)...)
 	ops = append(ops, dir("/dev/shm"), dir(runtimeTmp), dir("/var"), dir("/sys/fs/cgroup"), guest.Op{Kind: guest.OpCgroup, Path: "/sys/fs/cgroup"},
 		guest.Op{Kind: guest.OpDir, Path: RuntimeDir, Mode: 0o711}, dir(bundleRoot))
+	for _, d := range c.Container.Devices {
+		ops = append(ops, guest.Op{Kind: guest.OpBind, Path: d, Source: d, Flags: guest.BindDevice})
+	}
 	for _, program := range c.Container.Programs {
 		s, err := resolve(policy.Mount{Source: program})
 		if err != nil {

@@ -135,6 +135,9 @@ func (j *Jail) makeGroup() error {
 		Memory: j.cfg.Memory, Swap: j.cfg.Swap, CPUs: j.cfg.CPUs, PIDs: j.cfg.PIDs,
 		Read: j.cfg.IORead, Write: j.cfg.IOWrite,
 	}
+	if c := j.cfg.Container; c != nil { // what the runtime starts is in it, and a second guest
+		limits.OwnMemory, limits.OwnTasks = c.Memory, c.Tasks+cgroup.GuestTasks
+	}
 	beyond := limits.Read > 0 || limits.Write > 0 || limits.Swap > 0
 	if limits.Read > 0 || limits.Write > 0 {
 		var err error

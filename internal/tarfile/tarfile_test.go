@@ -264,13 +264,26 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// withoutTimes takes times out of headers of GNU tar's. Where they are no numbers,
+// archive/tar takes them for the beginning of a name, as Go before 1.8 wrote some
+// archives wrongly; GNU tar does not, and neither do we.
+func withoutTimes(b []byte) []byte {
+	b = bytes.Clone(b)
+	for at := 0; at+blockSize <= len(b); at += blockSize {
+		if h := b[at : at+blockSize]; string(h[257:265]) == magicGNU {
+			clear(h[345:369])
+		}
+	}
+	return b
+}
+
 // FuzzReader: what both we and the standard library read is the same.
 func FuzzReader(f *testing.F) {
 	for _, b := range packed(f) {
 		f.Add(b[:16<<10])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		b = imagetest.FixChecksums(b)
+		b = imagetest.FixChecksums(withoutTimes(b))
 		ours, err := listOurs(NewReader(bytes.NewReader(b)))
 		if err != nil {
 			return // and so it ended, in order

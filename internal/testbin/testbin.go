@@ -25,6 +25,7 @@ const (
 	EnvKavach   = "KAVACH_TEST_BIN"
 	EnvAttack   = "KAVACH_TEST_ATTACK"
 	EnvRegistry = "KAVACH_TEST_REGISTRY"
+	EnvRunsc    = "KAVACH_TEST_RUNSC"
 )
 
 const module = "github.com/kavach-dev/kavach"
@@ -50,6 +51,11 @@ func Attack(t testing.TB) string {
 // returns, where both are built here.
 func Registry(t testing.TB) string {
 	return program(t, EnvRegistry, module+"/cmd/kavach-registry")
+}
+
+// Runsc returns the path of kavach-runsc.
+func Runsc(t testing.TB) string {
+	return program(t, EnvRunsc, module+"/cmd/kavach-runsc")
 }
 
 func program(t testing.TB, env, pkg string) string {

@@ -1,0 +1,122 @@
+package container
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// What is different where the runtime is runsc, which brings a kernel of its own:
+// the sentry, a program that serves the system calls of the container, and the
+// gofer, which opens its files.
+
+// platforms are the ways in which gVisor gets at system calls.
+var platforms = []string{"systrap", "ptrace", "kvm"}
+
+// What a sandbox of gVisor takes of this machine beside what its commands use: the
+// memory of the sentry and the gofer, their threads, and for each process inside
+// the one that its code is run in, with its threads. How many processes there may
+// be inside is the sentry's to keep (RLIMIT_NPROC).
+const (
+	sentryMemory = 64 << 20
+	sentryTasks  = 256
+	stubTasks    = 3
+)
+
+const kvmDevice = "/dev/kvm"
+
+// devices are what the platform needs.
+func (b *Backend) devices() []string {
+	if b.Platform == "kvm" {
+		return []string{kvmDevice}
+	}
+	return nil
+}
+
+// refuses says what of a policy gVisor cannot do.
+func (b *Backend) refuses(p *policy.Policy) error {
+	if b.Kind != GVisor {
+		return nil
+	}
+	if b.Platform != "" && !slices.Contains(platforms, b.Platform) {
+		return &backend.UnavailableError{
+			Backend: b.Name(), Reason: fmt.Sprintf("gVisor has no platform %q", b.Platform), Fix: "use systrap, ptrace or kvm",
+		}
+	}
+	narrowed := func(m policy.Mount) bool { return len(m.Rights) > 0 }
+	switch {
+	case p.Seccomp.Mode == policy.SeccompLog:
+		return &backend.UnsupportedError{
+			Backend: b.Name(), Control: policy.SeccompOn, Reason: "gVisor's kernel tells nobody of the calls that a filter refuses, so none can be let pass and logged",
+			Fix: "log on backend process or oci",
+		}
+	case slices.ContainsFunc(p.Filesystem.Mounts, narrowed) && !p.MayMiss(policy.LandlockOn):
+		return &backend.UnsupportedError{
+			Backend: b.Name(), Control: policy.LandlockOn, Reason: "gVisor's kernel has no Landlock, which is what keeps the rights that a mount leaves out",
+			Fix: "leave out filesystem.mounts[].rights, or use backend process or oci",
+		}
+	}
+	return nil
+}
+
+// adaptSpec makes of the configuration of a container one that means the same to
+// runsc. The namespaces are those of the sentry and the gofer: what is inside is
+// in none of this kernel.
+func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
+	s.Linux.Seccomp = nil // the sentry has one of its own, and the guest puts on the policy's inside
+	s.Linux.UIDMappings, s.Linux.GIDMappings, s.Linux.Namespaces = nil, nil, nil
+	for _, kind := range []specs.LinuxNamespaceType{specs.PIDNamespace, specs.MountNamespace, specs.IPCNamespace, specs.UTSNamespace} {
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: kind})
+	}
+	if !loopback { // a new one, in which lo is down, is one without interfaces inside
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
+	}
+	if o.ids == 0 && o.uid != 0 { // kavach-runsc makes a namespace in which there is this id
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.uid), HostID: uint32(o.uid), Size: 1}}
+		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.gid), HostID: uint32(o.gid), Size: 1}}
+	}
+	// It would show a /sys that it has made up.
+	s.Mounts = append(s.Mounts, specs.Mount{
+		Destination: "/sys", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "nodev", "noexec", "size=4k"},
+	})
+}
+
+// adaptSetup leaves out what gVisor's kernel does not have, and the sentry's own
+// layers are there for.
+func adaptSetup(s *guest.Setup) {
+	s.Confine.Landlock, s.Confine.Unheard = false, true
+}
+
+// runscFlags are for every call of runsc. The sentry opens no file: the gofer does
+// (directfs=false). Overlays are the keeper's, whose layers are looked at.
+func (r *run) runscFlags() []string {
+	network := "sandbox"
+	if r.loopback {
+		network = "none" // but lo
+	}
+	flags := []string{"--ignore-cgroups", "--network=" + network, "--overlay2=none", "--directfs=false"}
+	if p := r.backend.Platform; p != "" {
+		flags = append(flags, "--platform="+p)
+	}
+	return flags
+}
+
+// logFlags name the log to a runsc that inherits it.
+var logFlags = []string{"--log", "/proc/self/fd/5", "--log-format", "json"}
+
+// newLog makes a file that the runtime writes to, and that is ours to read.
+func newLog() (*os.File, error) {
+	fd, err := unix.MemfdCreate("runsc-log", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "runsc-log"), nil
+}
