@@ -36,7 +36,7 @@ func leftovers(id string) (left []string) {
 	return left
 }
 
-// children are those of this process.
+// ownChildren are those of this process.
 func ownChildren(t testing.TB) (pids []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
