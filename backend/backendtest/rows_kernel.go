@@ -187,6 +187,12 @@ func everyThread(field, want string, layers []policy.Control, change func(*polic
 			if _, ended := e.startIn(e.Sandbox, "ready", "threads", strconv.Itoa(many)); ended != nil {
 				e.Fatalf("it ended: %+v", ended)
 			}
+			if e.inside {
+				through, seen := e.Attack("each-status", field, want, strconv.Itoa(many+2)) // main thread, guest
+				if through || field == "CapEff" {                                           // the gofer has some in the keeper's user namespace
+					return through, seen
+				}
+			}
 			checked := 0
 			for _, pid := range processesOf(e, e.Sandbox.ID()) {
 				tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
@@ -225,6 +231,13 @@ func statusField(status, field string) string {
 // descends from it. An orphan inside becomes the guest's child.
 func processesOf(e *Env, id string) []int {
 	e.Helper()
+	return innermost(descendants(e, id))
+}
+
+// descendants lists the first process of a sandbox on the host, and all that
+// descends from it.
+func descendants(e *Env, id string) []int {
+	e.Helper()
 	records, err := jail.List()
 	if err != nil {
 		e.Fatal(err)
@@ -252,7 +265,7 @@ func processesOf(e *Env, id string) []int {
 			}
 		}
 	}
-	return innermost(all)
+	return all
 }
 
 // innermost are those that are in the most PID namespaces: where a runtime was run

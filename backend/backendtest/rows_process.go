@@ -196,13 +196,17 @@ var lifeRows = []Row{
 			if err != nil {
 				e.Fatal(err)
 			}
-			if res.ExitCode != 0 || len(e.eventually(word, "linger")) == 0 {
+			if res.ExitCode != 0 || len(e.eventuallyIn(sb, word, "linger")) == 0 {
 				e.Fatalf("no daemon: %+v", res)
+			}
+			holders := map[int]string{}
+			if e.inside {
+				holders = e.holders(sb)
 			}
 			if err := sb.Destroy(e.Context()); err != nil {
 				e.Fatal(err)
 			}
-			left := marked(word)
+			left := slices.Concat(marked(word), leftOf(holders))
 			return len(left) > 0, fmt.Sprintf("left: %v", left)
 		},
 	},
@@ -216,9 +220,12 @@ var lifeRows = []Row{
 			if err != nil {
 				e.Fatal(err)
 			}
-			pids := e.eventually(word)
+			pids := e.eventuallyIn(sb, word)
 			if len(pids) == 0 {
 				e.Fatal("it did not start")
+			}
+			if e.inside {
+				return e.killSentry(sb, p)
 			}
 			if err := unix.Kill(parent(e, pids[0]), unix.SIGKILL); err != nil {
 				e.Fatal(err)
@@ -267,18 +274,20 @@ var lifeRows = []Row{
 			if through, seen := e.Attack("daemon", word, lingering); !through {
 				e.Fatal("no daemon: ", seen)
 			}
-			if !testclock.Until(patience, func() bool { return len(marked(word)) == 1 && len(marked(word, "linger")) == 1 }) {
+			if !testclock.Until(patience, func() bool {
+				return len(e.markedIn(e.Sandbox, word)) == 1 && len(e.markedIn(e.Sandbox, word, "linger")) == 1
+			}) {
 				e.Fatal("those that forked the daemon are still there")
 			}
 			time.Sleep(50 * time.Millisecond) // a clock tick or more: they are told apart by their start
-			old := marked(word)
+			old := e.markedIn(e.Sandbox, word)
 			res, err := e.Sandbox.Run(e.Context(), kavach.Cmd{
 				Args: []string{filepath.Join(e.Dir, "attack"), "hop", mark(), lingering, "setsid"}, Timeout: shortTimeout,
 			})
 			if err != nil {
 				return true, err.Error()
 			}
-			left := marked(word)
+			left := e.markedIn(e.Sandbox, word)
 			seen := fmt.Sprintf("after %v: timed out %t, truncated %t; the daemon was %v, is %v",
 				res.Usage.Wall, res.TimedOut, res.Truncated, old, left)
 			return res.Truncated || !res.TimedOut || !slices.Equal(old, left), seen
@@ -330,7 +339,7 @@ func (e *Env) held(how string, timeout time.Duration) (bool, string) {
 		return true, "what was written is lost: " + seen
 	}
 	if timeout > 0 {
-		return took > patience || !res.TimedOut || len(marked(word)) > 0, seen
+		return took > patience || !res.TimedOut || len(e.markedIn(e.Sandbox, word)) > 0, seen
 	}
 	return took > patience || !res.Truncated || res.TimedOut, seen
 }
@@ -420,7 +429,7 @@ func treeRow(what, how string, args ...string) Row {
 			if err != nil {
 				return true, err.Error()
 			}
-			left := marked(word)
+			left := e.markedIn(e.Sandbox, word)
 			// What forks on is not seen in the table of processes, and does hold
 			// the output open: it was truncated.
 			seen := fmt.Sprintf("after %v: timed out %t, truncated %t, left %v", took, res.TimedOut, res.Truncated, left)

@@ -29,8 +29,9 @@ var limits = []policy.Control{policy.Limits}
 const noCgroup = "without a cgroup only the private memory of each single process, and the files of the sandbox, are bounded"
 
 const (
-	fewPIDs = 32  // what the policy allows
-	bomblet = 200 // what is tried: more than fewPIDs and the guest's own threads
+	fewPIDs    = 32  // what the policy allows
+	bomblet    = 200 // what is tried: more than fewPIDs and the guest's own threads
+	guestShare = 24  // what an ordinary user's limit leaves for the guest
 )
 
 func pids(n int) func(*policy.Policy) {
@@ -79,6 +80,10 @@ var resourceRows = []Row{
 		Attempt: func(e *Env) (bool, string) {
 			const commands = 4
 			come := make(chan string, 2*commands) // each comes up, or ends
+			var counter *counter
+			if e.inside {
+				counter = e.count()
+			}
 			for range commands {
 				p, err := e.Sandbox.Start(e.Context(), kavach.Cmd{
 					Args: []string{filepath.Join(e.Dir, "attack"), "threads", "12"}, Stdout: &lines{want: "ready", first: come},
@@ -100,11 +105,14 @@ var resourceRows = []Row{
 				}
 			}
 			n := 0
+			if e.inside {
+				_, n = counter.most(e)
+				return n > fewPIDs+guestShare, fmt.Sprintf("%d tasks", n)
+			}
 			for _, pid := range processesOf(e, e.Sandbox.ID())[1:] {
 				tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid)) // it may have ended
 				n += len(tasks)
 			}
-			const guestShare = 24 // what an ordinary user's limit leaves for the guest
 			return n > fewPIDs+guestShare, fmt.Sprintf("%d tasks", n)
 		},
 	},
@@ -112,10 +120,7 @@ var resourceRows = []Row{
 		Number: 50, Name: "a fork bomb",
 		Why:    "the host stays responsive, and the deadline ends the bomb",
 		Layers: none,
-		Policy: func(p *policy.Policy) {
-			pids(fewPIDs)(p)
-			p.Resources.Timeout = policy.Duration(2 * time.Second)
-		},
+		Policy: pids(fewPIDs),
 		// More processes are possible, up to what the attempt itself stops at.
 		Loosen:  pids(2 * bomblet),
 		Attempt: forkBomb,
@@ -196,6 +201,10 @@ var resourceRows = []Row{
 // unnoticed in memory.
 const floodSize = 64
 
+// otherSize is how much is tried, in MiB, of what takes less memory of a kernel
+// that is not this one.
+var otherSize = map[string]int{"pipes": 400, "semaphores": 2048}
+
 // memoryRow is a row of CONTAINMENT 51: much more than is allowed, by one kind
 // of memory.
 func memoryRow(kind, rootHeld string) Row {
@@ -214,6 +223,9 @@ func memoryRow(kind, rootHeld string) Row {
 		},
 		Attempt: func(e *Env) (bool, string) {
 			args := []string{"memory", kind, strconv.Itoa(tried)}
+			if most, other := otherSize[kind]; other && e.inside {
+				args[2] = strconv.Itoa(most)
+			}
 			res := e.Exec(append([]string{filepath.Join(e.Dir, "attack")}, args...)...)
 			through, seen := e.verdict(args, res)
 			if !through && !res.OOMKilled && limited(e) {
@@ -236,8 +248,12 @@ func limited(e *Env) bool {
 // command meanwhile, or where some outlived the deadline.
 func forkBomb(e *Env) (bool, string) {
 	out := newLines("bomb")
+	var counter *counter
+	if e.inside {
+		counter = e.count()
+	}
 	p, err := e.Sandbox.Start(e.Context(), kavach.Cmd{
-		Args: []string{filepath.Join(e.Dir, "attack"), "bomb", strconv.Itoa(bomblet)}, Stdout: out,
+		Args: []string{filepath.Join(e.Dir, "attack"), "bomb", strconv.Itoa(bomblet)}, Stdout: out, Timeout: 2 * time.Second,
 	})
 	if err != nil {
 		e.Fatal(err)
@@ -262,13 +278,18 @@ func forkBomb(e *Env) (bool, string) {
 			if !res.TimedOut {
 				e.Errorf("the bomb ended by itself: %+v", res)
 			}
-			const guestShare = 24
+			if e.inside {
+				most, _ = counter.most(e)
+			}
 			seen := fmt.Sprintf("at most %d processes; the host's slowest command took %v", most, slowest)
 			if left := remaining(e); left > 0 {
 				return true, fmt.Sprintf("%s; %d outlived the deadline", seen, left)
 			}
 			return most > fewPIDs+guestShare, seen
 		case <-time.After(50 * time.Millisecond):
+			if e.inside {
+				continue
+			}
 			most = max(most, len(processesOf(e, e.Sandbox.ID()))-1)
 		}
 	}
@@ -281,7 +302,14 @@ func remaining(e *Env) int {
 		return 0
 	}
 	n := 0
-	testclock.Until(patience, func() bool { n = len(processesOf(e, e.Sandbox.ID())) - 1; return n == 0 })
+	testclock.Until(patience, func() bool {
+		if e.inside {
+			n = len(e.markedIn(e.Sandbox))
+		} else {
+			n = len(processesOf(e, e.Sandbox.ID())) - 1
+		}
+		return n == 0
+	})
 	return n
 }
 

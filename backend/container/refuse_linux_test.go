@@ -37,7 +37,7 @@ func leftovers(id string) (left []string) {
 }
 
 // children are those of this process.
-func childrenOf(t testing.TB) (pids []string) {
+func ownChildren(t testing.TB) (pids []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
 	if err != nil {
@@ -78,7 +78,7 @@ func TestRuntimeFails(t *testing.T) {
 		{"says something else", call + "/proc/self/fd/4 kavach-guest & echo all of them >" + pidFile, `parsing "all of them"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := childrenOf(t)
+			before := ownChildren(t)
 			b := &Backend{Guest: testbin.Kavach(t), Runtime: script(t, "runtime", tt.text), patience: 3 * time.Second}
 			id := fmt.Sprintf("%016x", time.Now().UnixNano())
 			i, err := b.Create(t.Context(), backend.Spec{ID: id, Policy: bestEffort(t)})
@@ -91,7 +91,7 @@ func TestRuntimeFails(t *testing.T) {
 			if left := leftovers(id); left != nil {
 				t.Errorf("left: %v", left)
 			}
-			if now := childrenOf(t); !slices.Equal(now, before) {
+			if now := ownChildren(t); !slices.Equal(now, before) {
 				t.Errorf("processes %v, before %v", now, before)
 			}
 		})

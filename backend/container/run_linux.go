@@ -158,11 +158,11 @@ func (r *run) command(args ...string) backend.Cmd {
 	if r.backend.Kind == GVisor {
 		global = append(global, r.runscFlags()...)
 	}
-	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnv}
+	return backend.Cmd{Args: append(global, args...), Dir: "/", Env: runtimeEnviron}
 }
 
-// runtimeEnv is the environment of a runtime.
-var runtimeEnv = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
+// runtimeEnviron is the environment of a runtime.
+var runtimeEnviron = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "XDG_RUNTIME_DIR=" + jail.RuntimeDir, "LC_ALL=C"}
 
 // pidFile is where the runtime writes which process it has made. It is asked for
 // nothing more, as "state" would be another start of it, which takes 4 to 7

@@ -148,14 +148,14 @@ func hostFiles(pid int, guest string, mounts []evidence.Mount) (files []string, 
 
 // below lists what descends from a process.
 func below(pid int) (pids []int) {
-	for _, child := range children(pid) {
+	for _, child := range childrenOf(pid) {
 		pids = append(append(pids, child), below(child)...)
 	}
 	return pids
 }
 
-// children are those of each thread (proc_pid_task(5), Linux 4.2).
-func children(pid int) (pids []int) {
+// childrenOf lists the children: those of each thread (proc_pid_task(5), Linux 4.2).
+func childrenOf(pid int) (pids []int) {
 	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // it has just ended
 	for _, t := range tasks {
 		text, _ := rawfile.Read(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -72,7 +73,7 @@ func paste(args []string) (string, error) {
 	return "TIOCLINUX", orNil(errno)
 }
 
-// terminals N opens N pseudo-terminals at once.
+// terminals N [hold] opens N pseudo-terminals at once, and holds them.
 func terminals(args []string) (string, error) {
 	n, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -82,6 +83,10 @@ func terminals(args []string) (string, error) {
 		if _, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY, 0); err != nil {
 			return fmt.Sprintf("%d terminals", i), err
 		}
+	}
+	if len(args) > 1 {
+		fmt.Println("holding")
+		time.Sleep(time.Minute) // until the sandbox ends
 	}
 	return fmt.Sprintf("%d terminals", n), nil
 }
