@@ -69,7 +69,7 @@ fuzz:
 	@bash .ci/fuzz $(FUZZTIME)
 
 bench: test-programs build
-	$(GO) run ./bench $(BENCH)
+	PATH="$(CURDIR)/bin:$$PATH" $(GO) run ./bench $(BENCH)
 
 clean:
 	rm -rf bin
