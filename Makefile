@@ -1,4 +1,4 @@
-# make          build bin/kavach
+# make          build bin/kavach and bin/kavach-registry
 # make programs build the programs that are modules of their own: gVisor's takes a minute
 # make install  all of them, the manual and the completions below PREFIX (DESTDIR before it)
 # make test     all tests, as root (where it is root) and as an ordinary user
@@ -22,6 +22,7 @@ all: build
 
 build:
 	$(GO) build -o bin/kavach ./cmd/kavach
+	cd cmd/kavach-registry && $(GO) build -trimpath -ldflags '-s -w' -o ../../bin/kavach-registry .
 
 # Programs whose libraries kavach is to be spared are modules of their own. What
 # debuggers want is half of them, and left out.
@@ -68,7 +69,7 @@ fuzz:
 	@bash .ci/fuzz $(FUZZTIME)
 
 bench: test-programs build
-	$(GO) run ./bench $(BENCH)
+	PATH="$(CURDIR)/bin:$$PATH" $(GO) run ./bench $(BENCH)
 
 clean:
 	rm -rf bin

@@ -70,7 +70,7 @@ var refusals = []struct{ text, errno string }{
 // program says is all the evidence there is, and it is used for a hint only.
 // Dir is where the command was started.
 func pathDenials(p *policy.Policy, exit backend.Exit, dir string, stderr []byte) []backend.Denial {
-	if exit.Code == 0 || p.Filesystem.Root == "" {
+	if exit.Code == 0 || p.Filesystem.Root == "" && p.Filesystem.Image == "" {
 		return nil
 	}
 	var found []backend.Denial
@@ -124,6 +124,9 @@ func explainPath(p *policy.Policy, path, errno string) (backend.Denial, bool) {
 		}
 		d.Hint = "it exists on the host and is not visible in the sandbox; --volume " + path + ":" + path + ":ro shows it"
 		return d, true
+	}
+	if p.Filesystem.Image != "" && !visible(p, path) {
+		return d, false // it is the image's own
 	}
 	d.Rule = string(policy.NSUser)
 	d.Hint = "the sandbox's user may not do this to it on the host either; check its owner and mode, or show a copy with --volume"

@@ -3,6 +3,7 @@ module github.com/kavach-dev/kavach
 go 1.26.0
 
 require (
+	github.com/klauspost/compress v1.20.3
 	github.com/moby/profiles/seccomp v0.3.0
 	github.com/opencontainers/runtime-spec v1.2.1
 	github.com/rogpeppe/go-internal v1.16.0

@@ -31,6 +31,10 @@ import (
 // ErrNoBackend is returned by a Runtime that was given no backends.
 var ErrNoBackend = errors.New("this Runtime has no backends: set Runtime.Backends, for example to all.All() of package backend/all")
 
+// ErrNoImages is returned where a policy names an image, and the Runtime has
+// nothing that finds images.
+var ErrNoImages = errors.New("filesystem.image names an image, and this Runtime has no images: set Runtime.Images, for example to an *image.Store of package image")
+
 // Order is the order in which backends are tried where the caller names none:
 // the fastest first. Noop is not in it: it runs only where it is named.
 var order = []string{"process", "wasm", "oci", "gvisor", "sgx", "sev", "firecracker"}
@@ -107,14 +111,24 @@ func (r *Runtime) Create(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Policy.Filesystem.Image != "" && r.Images == nil {
+		return nil, ErrNoImages
+	}
+	files := &rootImage{images: r.Images, ref: cfg.Policy.Filesystem.Image, holders: 1}
+	sb, err := r.createOnFirst(ctx, candidates, cfg.Policy, files)
+	return sb, errors.Join(err, files.letGo()) // which releases nothing where there is a sandbox
+}
+
+// createOnFirst makes a sandbox on the first backend that proves what the policy
+// asks for.
+func (r *Runtime) createOnFirst(ctx context.Context, candidates []backend.Backend, p policy.Policy, files *rootImage) (*Sandbox, error) {
 	var refused []error
 	for _, b := range candidates {
-		sb, err := r.createOn(ctx, b, cfg.Policy)
+		sb, err := r.createOn(ctx, b, p, files)
 		if err == nil {
 			return sb, nil
 		}
-		var low *ScoreError
-		if !errors.Is(err, errors.ErrUnsupported) && !errors.As(err, &low) {
+		if !askNext(err) {
 			return nil, err
 		}
 		refused = append(refused, err)
@@ -123,6 +137,15 @@ func (r *Runtime) Create(ctx context.Context, cfg Config) (*Sandbox, error) {
 		return nil, refused[0]
 	}
 	return nil, fmt.Errorf("no backend proves what the policy asks for: %w", errors.Join(refused...))
+}
+
+// askNext reports whether another backend may do what one has refused.
+func askNext(refused error) bool {
+	var (
+		low   *ScoreError
+		image *ImageError
+	)
+	return !errors.As(refused, &image) && (errors.Is(refused, errors.ErrUnsupported) || errors.As(refused, &low))
 }
 
 // candidates lists the backends that may be tried, in order.
@@ -178,14 +201,14 @@ func (r *Runtime) names() []string {
 	return names
 }
 
-// createOn makes a sandbox on one backend: audit, create, prove, and refuse
-// where less was proven than is required.
-func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy) (*Sandbox, error) {
+// createOn makes a sandbox on one backend: audit, open its image, create, prove,
+// and refuse where less was proven than is required.
+func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy, files *rootImage) (*Sandbox, error) {
 	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err
 	}
-	err := sb.create(ctx, b)
+	err := sb.create(ctx, b, files)
 	if err == nil {
 		return sb, nil
 	}

@@ -46,6 +46,8 @@ type Event struct {
 	Exec    int                // which command of the sandbox, from 1
 	Policy  *policy.Policy     // ActCreate
 	Score   int                // ActProve
+	Image   string             // ActProve: the reference of the image that was opened; empty: none
+	Digest  string             // ActProve: of that image, "sha256:…"; empty: nothing was checked
 	Args    []string           // ActExec
 	EnvKeys []string           // ActExec
 	Result  *Result            // ActResult, without Stdout and Stderr
@@ -108,7 +110,8 @@ func (e *WithheldError) Error() string {
 // one.
 type Images interface {
 	// Open makes sure that the image that ref names is on this machine, checked
-	// and unpacked, and keeps it there until its Release is called.
+	// and unpacked, and keeps it there until its Release is called. An error names
+	// the image, and says what to do.
 	Open(ctx context.Context, ref string) (*backend.Image, error)
 }
 

@@ -33,6 +33,10 @@ type world struct {
 	start  error // of Instance.Start
 	silent bool  // Instance.Start answers when nobody waits any more
 	layers []backend.Layer
+
+	made backend.Spec // what Create was given last
+	nope error        // of Create
+	undo error        // of Instance.Destroy
 }
 
 var errTest = errors.New("the test says no")
@@ -82,8 +86,12 @@ func (w *world) create(t *testing.T, p ...policy.Policy) *kavach.Sandbox {
 func (*world) Name() string                                { return "noop" }
 func (*world) Probe(context.Context) (backend.Info, error) { return backend.Info{}, nil }
 
-func (w *world) Create(context.Context, backend.Spec) (backend.Instance, error) {
+func (w *world) Create(_ context.Context, spec backend.Spec) (backend.Instance, error) {
 	w.note("make")
+	w.made = spec
+	if w.nope != nil {
+		return nil, w.nope
+	}
 	return &place{world: w}, nil
 }
 
@@ -91,7 +99,7 @@ func (w *world) Create(context.Context, backend.Spec) (backend.Instance, error) 
 type place struct{ *world }
 
 func (p *place) Proofs(context.Context) ([]backend.Proof, error) { p.note("prove"); return nil, nil }
-func (p *place) Destroy(context.Context) error                   { p.note("unmake"); return nil }
+func (p *place) Destroy(context.Context) error                   { p.note("unmake"); return p.undo }
 func (p *place) Pause(context.Context) error                     { p.note("freeze"); return nil }
 func (p *place) Resume(context.Context) error                    { p.note("thaw"); return nil }
 func (p *place) Halt(context.Context) error                      { p.note("halt"); return nil }

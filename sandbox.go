@@ -23,16 +23,18 @@ type Sandbox struct {
 	backend string
 	policy  policy.Policy
 
-	// instance and score are set before the sandbox is handed out, and not
-	// changed afterwards.
+	// instance, score and image are set before the sandbox is handed out, and not
+	// changed afterwards. image is nil where the policy names none.
 	instance backend.Instance
 	score    score.Score
+	image    *backend.Image
 
 	// made is before anything of the sandbox was.
 	made time.Time
 
 	destroy sync.Mutex // held by the one Destroy, Halt, Changes or Apply that works; guards layers
 	layers  []layer    // nil: nobody has asked yet
+	files   *rootImage // what image is of; guarded by destroy; nil: nothing is held
 
 	mu    sync.Mutex // guards what follows
 	state State
@@ -45,7 +47,8 @@ func (s *Sandbox) ID() string { return s.id }
 // Backend is the name of the backend that the sandbox is on.
 func (s *Sandbox) Backend() string { return s.backend }
 
-// Policy is what the sandbox was made with.
+// Policy is what the sandbox was made with; its process is that of the image
+// where the caller's said nothing.
 func (s *Sandbox) Policy() policy.Policy { return s.policy }
 
 // Score is what was proven when the sandbox was made, before any command ran
@@ -68,9 +71,12 @@ func (s *Sandbox) State() State {
 	return s.state
 }
 
-// create makes the instance, proves it, and weighs the proof.
-func (s *Sandbox) create(ctx context.Context, b backend.Backend) error {
-	instance, err := b.Create(ctx, backend.Spec{ID: s.id, Policy: s.policy})
+// create opens the image, makes the instance, proves it, and weighs the proof.
+func (s *Sandbox) create(ctx context.Context, b backend.Backend, files *rootImage) error {
+	if err := s.holdImage(ctx, files); err != nil {
+		return err
+	}
+	instance, err := b.Create(ctx, backend.Spec{ID: s.id, Policy: s.policy, Image: s.image})
 	if err != nil {
 		return err
 	}
@@ -83,10 +89,25 @@ func (s *Sandbox) create(ctx context.Context, b backend.Backend) error {
 	if err := s.refuse(); err != nil {
 		return err
 	}
-	if err := s.runtime.record(ctx, Event{Act: ActProve, Sandbox: s.id, Backend: s.backend, Score: s.score.Value}); err != nil {
+	image := s.Image()
+	if err := s.runtime.record(ctx, Event{
+		Act: ActProve, Sandbox: s.id, Backend: s.backend, Score: s.score.Value, Image: image.Ref, Digest: image.Digest,
+	}); err != nil {
 		return err
 	}
 	return s.become("start", Running)
+}
+
+// holdImage opens the image that the policy names, if it does, and keeps it until
+// Destroy.
+func (s *Sandbox) holdImage(ctx context.Context, files *rootImage) error {
+	image, err := files.hold(ctx)
+	if err != nil || image == nil {
+		return err
+	}
+	s.files, s.image = files, image
+	s.policy, err = withImage(s.policy, image)
+	return err
 }
 
 // refuse holds what was proven against what was asked for: the score, and each
@@ -183,5 +204,10 @@ func (s *Sandbox) Destroy(ctx context.Context) error {
 		event.Err = err.Error()
 		return errors.Join(err, s.runtime.record(ctx, event)) // may be tried again
 	}
-	return errors.Join(s.become("destroy", Destroyed), s.runtime.record(ctx, event))
+	if s.files != nil { // nothing has them mounted any more
+		if err = s.files.letGo(); err != nil {
+			event.Err = err.Error()
+		}
+	}
+	return errors.Join(err, s.become("destroy", Destroyed), s.runtime.record(ctx, event))
 }

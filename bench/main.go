@@ -1,7 +1,7 @@
 // Package main runs Kavach beside its peers, and beside the floor of the
 // machine, in turns, and prints medians, minima and ratios:
 //
-//	go run ./bench [-n ROUNDS] [-many N] [-only NAME] [-json]
+//	go run ./bench [-n ROUNDS] [-many N] [-containers N] [-layer MiB] [-only NAME] [-json]
 //	go run ./bench -cycles N
 //
 // docs/BENCHMARKS.md says what each row is and has a run's results. With -cycles
@@ -31,9 +31,15 @@ type options struct {
 	programs string
 	json     bool
 	cycles   int
+
+	containers int
+	layer      int
 }
 
 func main() {
+	if os.Args[0] == placeName {
+		os.Exit(servePlace(os.Stdin, os.Stdout))
+	}
 	var o options
 	flag.IntVar(&o.rounds, "n", 40, "rounds: how often each row is measured")
 	flag.IntVar(&o.many, "many", 100, "sandboxes at once; 0 leaves that part out")
@@ -41,6 +47,8 @@ func main() {
 	flag.StringVar(&o.programs, "programs", "", "directory of the programs that are measured; what is not there is built (default: a temporary one)")
 	flag.BoolVar(&o.json, "json", false, "print JSON")
 	flag.IntVar(&o.cycles, "cycles", 0, "measure nothing: make and destroy this many sandboxes, and count what is left")
+	flag.IntVar(&o.containers, "containers", 20, "containers at once, of each runtime; 0 leaves that part out")
+	flag.IntVar(&o.layer, "layer", 64, "size of the layer that is unpacked, in MiB; 0 leaves that part out")
 	flag.Parse()
 	if err := o.check(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -56,8 +64,8 @@ func (o *options) check() error {
 	if flag.NArg() > 0 {
 		return fmt.Errorf("there are no arguments, only flags: %s", strings.Join(flag.Args(), " "))
 	}
-	if o.rounds < 1 || o.many < 0 || o.cycles < 0 {
-		return errors.New("-n must be at least 1, and -many and -cycles at least 0")
+	if o.rounds < 1 || min(o.many, o.cycles, o.containers, o.layer) < 0 {
+		return errors.New("-n must be at least 1, and -many, -cycles, -containers and -layer at least 0")
 	}
 	return nil
 }
@@ -72,27 +80,14 @@ func run(o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, progs.remove()) }()
 
-	rows, closeRows, err := makeRows(progs)
+	all, err := newMeasured(progs, o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeRows()) }()
-	if rows = choose(rows, o.only); len(rows) == 0 {
-		return fmt.Errorf("no row has %q in its name", o.only)
-	}
-
+	defer func() { err = errors.Join(err, all.end()) }()
 	report := newReport(o.rounds, time.Now())
-	takeTurns(rows, o.rounds)
-	report.addTimes(rows)
-	if o.only == "" {
-		if report.Memory, err = measureMemory(); err != nil {
-			report.fail("memory", err)
-		}
-		if o.many > 0 {
-			if report.Many, err = measureMany(o.many); err != nil {
-				report.fail("many at once", err)
-			}
-		}
+	if err := all.measure(report); err != nil {
+		return err
 	}
 	if o.json {
 		err = report.writeJSON(os.Stdout)

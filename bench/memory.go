@@ -124,6 +124,18 @@ func fields(b []byte) map[string]int64 {
 
 // children returns the pids of this program's children.
 func children() (map[int]bool, error) {
+	all, err := parents()
+	found := make(map[int]bool)
+	for pid, parent := range all {
+		if parent == os.Getpid() {
+			found[pid] = true
+		}
+	}
+	return found, err
+}
+
+// parents returns the parent of each process.
+func parents() (map[int]int, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil, err
@@ -133,15 +145,15 @@ func children() (map[int]bool, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[int]bool)
+	found := make(map[int]int)
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
 			continue
 		}
 		b, err := os.ReadFile("/proc/" + name + "/stat")
-		if err == nil && parentOf(b) == os.Getpid() {
-			found[pid] = true
+		if err == nil {
+			found[pid] = parentOf(b)
 		}
 	}
 	return found, nil

@@ -61,6 +61,20 @@ func (p *programs) program(name, pkg string) (string, error) {
 	return path, nil
 }
 
+// find finds a program that is not built here: in the directory, or installed.
+func (p *programs) find(name string) (string, error) {
+	path := filepath.Join(p.dir, name)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	for _, path := range []string{name, "/usr/sbin/" + name, "/sbin/" + name} { // an ordinary user's PATH has no sbin
+		if path, err := exec.LookPath(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New(notInstalled)
+}
+
 func (p *programs) remove() error {
 	if !p.temporary {
 		return nil

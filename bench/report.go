@@ -13,24 +13,29 @@ import (
 
 // report is the outcome of a run.
 type report struct {
-	Date    string   `json:"date"`
-	System  string   `json:"system"`
-	CPUs    int      `json:"cpus"`
-	Go      string   `json:"go"`
-	UID     int      `json:"uid"`
-	Rounds  int      `json:"rounds"`
-	Rows    []line   `json:"rows"`
-	Memory  *memory  `json:"memory,omitempty"`
-	Many    *many    `json:"many,omitempty"`
-	Cycles  *cycled  `json:"cycles,omitempty"`
-	Failed  []string `json:"failed,omitempty"`
-	Missing []string `json:"missing,omitempty"`
+	Date    string    `json:"date"`
+	System  string    `json:"system"`
+	CPUs    int       `json:"cpus"`
+	Go      string    `json:"go"`
+	UID     int       `json:"uid"`
+	Rounds  int       `json:"rounds"`
+	Rows    []line    `json:"rows"`
+	Memory  *memory   `json:"memory,omitempty"`
+	Many    *many     `json:"many,omitempty"`
+	AtOnce  []*atOnce `json:"containers_at_once,omitempty"`
+	Unpack  string    `json:"unpack,omitempty"` // what was unpacked
+	Cycles  *cycled   `json:"cycles,omitempty"`
+	Failed  []string  `json:"failed,omitempty"`
+	Missing []string  `json:"missing,omitempty"`
 }
 
 // line is a row, summed up.
 type line struct {
 	Name string `json:"name"`
 	What string `json:"what"`
+
+	// PartOf is the row that this one is a part of. Empty: of none.
+	PartOf string `json:"part_of,omitempty"`
 
 	// Missing says why there are no figures. Empty: there are.
 	Missing string `json:"missing,omitempty"`
@@ -72,26 +77,32 @@ func (r *report) addTimes(rows []*row) {
 		byName[row.name] = row
 	}
 	for _, row := range rows {
-		l := line{Name: row.name, What: row.what, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: row.missing}
-		if whole := byName[row.partOf]; whole != nil {
-			l.Missing = whole.missing
-		}
+		l := line{Name: row.name, What: row.what, PartOf: row.partOf, Against: row.against, Budget: row.budget, Goal: row.goal, Missing: why(row, byName)}
 		switch {
+		case l.Missing == "" || row.partOf != "" || row.optional:
 		case l.Missing == notInstalled:
 			r.Missing = append(r.Missing, row.name)
-		case l.Missing != "" && row.partOf == "":
+		default:
 			r.Failed = append(r.Failed, row.name+": "+l.Missing)
 		}
 		if l.Missing == "" {
 			s := sum(row.samples)
 			l.stats = &s
-			if peer := byName[row.against]; peer != nil && peer.missing == "" {
+			if peer := byName[row.against]; peer != nil && why(peer, byName) == "" {
 				other := sum(peer.samples)
 				l.Ratio, l.RatioMin = ratio(s.Median, other.Median), ratio(s.Min, other.Min)
 			}
 		}
 		r.Rows = append(r.Rows, l)
 	}
+}
+
+// why says why there are no samples of a row. Empty: there are.
+func why(r *row, byName map[string]*row) string {
+	if whole := byName[r.partOf]; whole != nil {
+		return whole.missing
+	}
+	return r.missing
 }
 
 // verdict is an error where something could not be measured. A peer that is not
@@ -117,16 +128,26 @@ func (r *report) writeJSON(w io.Writer) error {
 func (r *report) write(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s; %d rounds, in turns\n\n", r.machine(), r.Rounds)
-	times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
-	for _, l := range r.Rows {
-		times = append(times, l.cells())
+	if len(r.Rows) > 0 {
+		times := table{{"row", "min", "median", "p90", "ratio", "of min", "to", "budget", "goal", ""}}
+		for _, l := range r.Rows {
+			if l.Missing == "" || l.PartOf == "" { // what is missing of the whole is said once
+				times = append(times, l.cells())
+			}
+		}
+		times.write(&b)
 	}
-	times.write(&b)
+	if r.Unpack != "" {
+		fmt.Fprintln(&b, r.Unpack)
+	}
 	if r.Memory != nil {
 		r.Memory.write(&b)
 	}
 	if r.Many != nil {
 		r.Many.write(&b)
+	}
+	if len(r.AtOnce) > 0 {
+		writeAtOnce(&b, r.AtOnce)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -141,10 +162,19 @@ func (r *report) machine() string {
 	return fmt.Sprintf("%s, %s, %d CPUs, %s, as %s", r.Date, r.System, r.CPUs, r.Go, user)
 }
 
+// brief is the beginning of a reason, which JSON has whole.
+func brief(reason string) string {
+	const most = 160
+	line, _, _ := strings.Cut(reason, "\n")
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
+}
+
 func (l *line) cells() []string {
 	if l.stats == nil {
-		why, _, _ := strings.Cut(l.Missing, "\n")
-		return []string{l.Name, why}
+		return []string{l.Name, brief(l.Missing)}
 	}
 	cells := []string{l.Name, ms(l.Min), ms(l.Median), ms(l.P90)}
 	if l.Ratio == 0 {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/kavach-dev/kavach"
-	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -18,21 +17,8 @@ const (
 	rowBwrap     = "bwrap"
 	rowFiltered  = "bwrap, these and seccomp"
 	rowLibrary   = "library, strict"
+	rowBusybox   = "fork+exec busybox true"
 )
-
-// makeRows makes all rows. The function that it returns ends what they need.
-func makeRows(progs *programs) (rows []*row, end func() error, err error) {
-	s, err := newSpawner()
-	if err != nil {
-		return nil, nil, err
-	}
-	rt := &kavach.Runtime{Backends: all.All()}
-	inside, exec := execRows(rt, progs)
-	rows = append(floor(s, progs), commandRows(s, progs)...)
-	rows = append(rows, libraryRows(rt)...)
-	rows = append(rows, exec...)
-	return rows, func() error { return errors.Join(inside.end(), s.close()) }, nil
-}
 
 // floor is what the machine and the peers take.
 func floor(s *spawner, progs *programs) []*row {

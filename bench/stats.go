@@ -30,6 +30,10 @@ type row struct {
 	// counted.
 	once func(*watch) error
 
+	// optional says that it is no fault where it fails, or is not installed: the
+	// reason is shown.
+	optional bool
+
 	// partOf is the row whose rounds fill this one, as the part of this name.
 	partOf string
 
@@ -54,17 +58,33 @@ func (w *watch) time(do func() error) error {
 func (w *watch) part(name string, do func() error) error {
 	before := w.total
 	err := w.time(do)
+	w.note(name, w.total-before)
+	return err
+}
+
+// add counts time that was measured elsewhere.
+func (w *watch) add(d time.Duration) { w.total += d }
+
+// note notes a part, as something that is counted already.
+func (w *watch) note(name string, d time.Duration) {
 	if w.parts == nil {
 		w.parts = make(map[string]time.Duration)
 	}
-	w.parts[name] = w.total - before
-	return err
+	w.parts[name] = d
+}
+
+// split counts what a row took, and notes what it took until its first byte, and
+// after that.
+func (w *watch) split(name string, d done) {
+	w.add(d.Total)
+	w.note(first(name), d.First)
+	w.note(last(name), d.Total-d.First)
 }
 
 // takeTurns measures each row once a round, in a new order each time, so that
 // what disturbs the machine, and what one row leaves to the kernel to clean up
 // behind it, disturbs all of them alike.
-func takeTurns(rows []*row, rounds int) {
+func takeTurns(rows []*row, warmUp, rounds int) {
 	const seed = 1 // any: the same orders in each run
 	random := rand.New(rand.NewPCG(seed, seed))
 	for round := range warmUp + rounds {
@@ -97,7 +117,12 @@ func choose(rows []*row, text string) []*row {
 	needed := make(map[string]bool)
 	for _, r := range rows {
 		if strings.Contains(r.name, text) {
-			needed[r.name], needed[r.against], needed[r.partOf] = true, true, true
+			needed[r.name], needed[r.against] = true, true
+		}
+	}
+	for _, r := range rows { // a part comes with its whole, which is no part
+		if needed[r.name] {
+			needed[r.partOf] = true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return !needed[r.name] })

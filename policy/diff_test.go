@@ -75,6 +75,8 @@ func TestDiff(t *testing.T) {
 			"resources.memory: 256m (default) → 1g, weaker\nresources.io_read: unlimited (default) → 5, stricter", "defaults are named"},
 		{Policy{Filesystem: Filesystem{Root: "/a b"}}, Policy{}, `filesystem.root: "/a b" → nothing, stricter`, "quoted where it would mislead"},
 		{Policy{Filesystem: Filesystem{Root: "/a"}}, Policy{Filesystem: Filesystem{Root: RootHost}}, "filesystem.root: /a → host, different", "no order"},
+		{Policy{Filesystem: Filesystem{Image: "a:1"}}, Policy{Filesystem: Filesystem{Root: RootHost}}, "filesystem.root: nothing → host, different\nfilesystem.image: a:1 → none, different", "nor between the two"},
+		{Policy{}, Policy{Filesystem: Filesystem{Image: "a:1"}}, "filesystem.image: none → a:1, weaker", "something is more than nothing"},
 		{withMounts(Mount{Source: "/a"}, Mount{Source: "/b"}), withMounts(Mount{Source: "/b"}, Mount{Source: "/c", Target: "/d", Access: AccessWrite}),
 			"filesystem.mounts[\"/a\"]: /a, ro → not shown, stricter\nfilesystem.mounts[\"/d\"]: not shown → /c, rw, weaker", "by target"},
 		{withMounts(Mount{Source: "/a"}), withMounts(Mount{Source: "/c", Target: "/a", Access: AccessDirect, Rights: []string{"truncate"}}),
@@ -119,7 +121,7 @@ func TestValues(t *testing.T) {
 		got = append(got, v.Field+"="+v.String())
 	}
 	want := []string{
-		"name=none", "filesystem.root=nothing", `filesystem.mounts["/b"]=/a, ro`, `filesystem.mounts["/w"]=/w, rw, rights [read_file, execute]`,
+		"name=none", "filesystem.root=nothing", "filesystem.image=none", `filesystem.mounts["/b"]=/a, ro`, `filesystem.mounts["/w"]=/w, rw, rights [read_file, execute]`,
 		"filesystem.protected=none", "filesystem.writable=false", "filesystem.tmp_size=1", "filesystem.landlock=on (default)",
 		"seccomp.profile=strict (default)", "seccomp.files=none", "seccomp.mode=enforce (default)", "network.loopback=false",
 		"resources.memory=256m (default)", "resources.swap=0", "resources.io_read=unlimited (default)", "resources.io_write=unlimited (default)",

@@ -32,6 +32,8 @@ func TestMergeFields(t *testing.T) {
 
 		{files(Filesystem{Root: RootHost}), Policy{}, Policy{}, "nothing is less than something"},
 		{files(Filesystem{Root: "/srv/x"}), files(Filesystem{Root: "/srv/x"}), files(Filesystem{Root: "/srv/x"}), "the same root"},
+		{files(Filesystem{Image: "a:1"}), files(Filesystem{Image: "a:1"}), files(Filesystem{Image: "a:1"}), "the same image"},
+		{files(Filesystem{Image: "a:1"}), Policy{}, Policy{}, "nothing is less than an image"},
 		{files(Filesystem{Protected: []string{"b", "a"}}), files(Filesystem{Protected: []string{"c", "b"}}), files(Filesystem{Protected: []string{"b"}}), "what both let through"},
 		{files(Filesystem{Protected: []string{"a"}}), files(Filesystem{Protected: []string{"b"}}), Policy{}, "nothing in common lets nothing through"},
 		{files(Filesystem{Writable: true, TmpSize: 9}), files(Filesystem{TmpSize: 8}), files(Filesystem{TmpSize: 8}), "read-only, and the smaller"},
@@ -98,6 +100,9 @@ func TestMergeRefuses(t *testing.T) {
 	root := func(s string, m ...Mount) Policy {
 		return Policy{Filesystem: Filesystem{Root: s, Mounts: m, TmpSize: 1}}
 	}
+	image := func(s string, m ...Mount) Policy {
+		return Policy{Filesystem: Filesystem{Image: s, Mounts: m, TmpSize: 1}}
+	}
 	env := func(v string) Policy { return Policy{Process: Process{Env: map[string]string{"A": v}}} }
 	requires := func(names ...string) Policy { return Policy{Require: Require{Backends: names}} }
 	uncovered := func(target, source string) string {
@@ -109,6 +114,12 @@ func TestMergeRefuses(t *testing.T) {
 		why  string
 	}{
 		{root(RootHost), root("/srv/x"), `filesystem.root: host and /srv/x cannot be merged` + same, "which of them?"},
+		{image("a:1"), image("a:2"), `filesystem.image: a:1 and a:2 cannot be merged; name one image in both`, "which of them?"},
+		{root(RootHost), image("a:1"), `filesystem.image: a:1 cannot be merged with filesystem.root host: each says what the root directory holds; ` +
+			`name the image in both in the place of the root, or in neither, and with kavach run --image`, "a preset, and a file that names an image"},
+		{image("a:1"), root("/srv/x"), `filesystem.image: a:1 cannot be merged with filesystem.root /srv/x: each says what the root directory holds; ` +
+			`name the image in both in the place of the root, or in neither, and with kavach run --image`, "the other way round"},
+		{image("a:1", Mount{Source: "/empty", Target: "/src"}), image("a:1"), uncovered("/src", "/empty"), "the image's would be seen"},
 		{withMounts(Mount{Source: "/a", Target: "/t"}), withMounts(Mount{Source: "/b", Target: "/t"}), `filesystem.mounts["/t"].source: "/a" and "/b" cannot be merged` + same, "which of them?"},
 		{withMounts(Mount{Source: "/w", Access: AccessWrite}, Mount{Source: "/w/.git"}), withMounts(Mount{Source: "/w", Access: AccessWrite}),
 			uncovered("/w/.git", "/w/.git"), "what is read-only in one would be writable"},
@@ -141,6 +152,7 @@ func TestMergeRefuses(t *testing.T) {
 var samples = map[string]Policy{
 	"name":                     {Name: "x"},
 	"filesystem.root":          {Filesystem: Filesystem{Root: RootHost}},
+	"filesystem.image":         {Filesystem: Filesystem{Image: "alpine:3.20"}},
 	"filesystem.mounts.source": withMounts(Mount{Source: "/a"}),
 	"filesystem.mounts.target": withMounts(Mount{Source: "/a", Target: "/b"}),
 	"filesystem.mounts.access": withMounts(Mount{Source: "/a", Access: AccessDirect}),

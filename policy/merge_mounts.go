@@ -60,7 +60,7 @@ func mergeMounts(ps *problems, to, a, b *Policy) {
 	seen := mountsSeen(to)
 	for _, pair := range left {
 		for _, m := range pair {
-			if m.Source != "" && uncovers(to.Filesystem.Root, seen, m) {
+			if m.Source != "" && uncovers(to, seen, m) {
 				ps.add(mountField(m.seenAt()), "the policies do not both show "+quote(m.Source)+" there, and without it other files would be seen",
 					"show it in both, with rights in common, or in neither")
 				break
@@ -103,9 +103,9 @@ func narrower(a, b Mount) bool {
 	return len(a.Rights) == 0 || len(b.Rights) > 0 && len(common) == len(b.Rights)
 }
 
-// uncovers reports whether a root and the mounts seen in it, without the mount
-// m, show at m's target anything that m did not show there.
-func uncovers(root string, seen map[string]Mount, m Mount) bool {
+// uncovers reports whether the root of p and the mounts seen in it, without the
+// mount m, show at m's target anything that m did not show there.
+func uncovers(p *Policy, seen map[string]Mount, m Mount) bool {
 	target := m.seenAt()
 	for dir := range above(target) {
 		if over, ok := seen[dir]; ok {
@@ -113,10 +113,10 @@ func uncovers(root string, seen map[string]Mount, m Mount) bool {
 			return !same || !narrower(m, over)
 		}
 	}
-	switch root {
-	case "":
+	switch {
+	case rootIsNothing(p):
 		return false
-	case RootHost:
+	case p.Filesystem.Root == RootHost:
 		same := m.Source == target && len(m.Rights) == 0
 		return isBelow(target, append(HostDirs(), "/etc")...) && !same
 	}
@@ -131,7 +131,7 @@ func mountsCovered(a, b *Policy) bool {
 		}
 	}
 	for target, m := range inA {
-		if _, ok := inB[target]; !ok && uncovers(b.Filesystem.Root, inB, m) {
+		if _, ok := inB[target]; !ok && uncovers(b, inB, m) {
 			return false
 		}
 	}
@@ -150,9 +150,9 @@ func diffMounts(from, to *Policy) []Difference {
 			list = append(list, diffMount(d.Field, old, now)...)
 			continue
 		case was:
-			d.From, d.Effect = old.words(), effect(!uncovers(to.Filesystem.Root, after, old), false)
+			d.From, d.Effect = old.words(), effect(!uncovers(to, after, old), false)
 		default:
-			d.To, d.Effect = now.words(), effect(false, !uncovers(from.Filesystem.Root, before, now))
+			d.To, d.Effect = now.words(), effect(false, !uncovers(from, before, now))
 		}
 		list = append(list, d)
 	}

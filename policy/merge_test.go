@@ -50,6 +50,9 @@ func arbitrary(r *rand.Rand) Policy {
 			Process: Process{User: one(r, "", "0", "1000:1000"), Workdir: one(r, "", "/", "/tmp")},
 			Require: Require{MinScore: one(r, 0, 50, 60), Backends: some(r, "noop", "process", "gvisor")},
 		}
+		if p.Filesystem.Root == "" {
+			p.Filesystem.Image = one(r, "", "alpine", "rootfs:/srv/image")
+		}
 		for _, name := range some(r, "A", "B") {
 			if p.Process.Env == nil {
 				p.Process.Env = make(map[string]string)
@@ -87,7 +90,7 @@ func related(r *rand.Rand, p Policy) Policy {
 			q.Process = p.Process
 		}
 		if r.IntN(4) > 0 {
-			q.Filesystem.Root = p.Filesystem.Root
+			q.Filesystem.Root, q.Filesystem.Image = p.Filesystem.Root, p.Filesystem.Image
 		}
 		if r.IntN(2) > 0 {
 			q.Filesystem.Mounts = fewerMounts(r, p.Filesystem.Mounts)

@@ -31,6 +31,8 @@ func viewAt(p *Policy, at string) view {
 		}
 	}
 	switch {
+	case p.Filesystem.Image != "":
+		return view{p.Filesystem.Image + at, AccessRead, nil}
 	case p.Filesystem.Root == "":
 		return view{}
 	case p.Filesystem.Root != RootHost:

@@ -208,14 +208,16 @@ type Resources struct {
 // Process is how a command runs.
 type Process struct {
 	// User is the uid, or "uid:gid", that the command sees as its own. It never
-	// is that user on the host. Empty: the numbers of the caller.
+	// is that user on the host. Empty: what the image says, where there is one,
+	// else the numbers of the caller. With an image neither is above 65535.
 	User string `json:"user,omitempty"`
 
 	// Env is the whole environment, but for PATH, HOME and LANG, which have
-	// defaults. Nothing of the caller's environment is inherited.
+	// defaults, and for what the image says. Nothing of the caller's environment
+	// is inherited.
 	Env map[string]string `json:"env,omitempty"`
 
-	// Workdir is where commands start. Empty: "/".
+	// Workdir is where commands start. Empty: where the image says, else "/".
 	Workdir string `json:"workdir,omitempty"`
 }
 

@@ -48,8 +48,7 @@ type rule struct {
 func rules() []rule {
 	return []rule{
 		nameRule(),
-		field("filesystem.root", `"" (nothing) is stricter than any other; two others that differ are an error`,
-			func(p *Policy) *string { return &p.Filesystem.Root }, same[string], orUnset(bottom), textOf("nothing")),
+		rootRule(),
 		mountRule(),
 		listed("filesystem.protected", "what both name; nothing in common: none",
 			func(p *Policy) *[]string { return &p.Filesystem.Protected }, sorted[string], intersection[string], "none"),
@@ -174,7 +173,7 @@ func limit[T int | float64 | Bytes | Duration](name, stricter string, zero T, at
 // leave to the other.
 func demand(name string, at func(*Policy) *string) rule {
 	r := field(name, "no order: what one leaves empty, the other says; two that differ are an error",
-		at, same[string], orUnset(top), textOf("not set"))
+		at, same[string], eitherSays, textOf("not set"))
 	r.diff = differently(r.diff)
 	return r
 }
@@ -190,24 +189,15 @@ func differently(diff func(from, to *Policy) []Difference) func(from, to *Policy
 	}
 }
 
-// What an empty text is beside others, which have no order.
-const (
-	bottom = true  // the strictest
-	top    = false // the weakest
-)
-
-func orUnset(strictest bool) func(a, b string) (string, bool) {
-	return func(a, b string) (string, bool) {
-		switch {
-		case a == b:
-			return a, true
-		case a != "" && b != "":
-			return "", false
-		case strictest:
-			return "", true
-		}
-		return a + b, true
+// eitherSays is what one of two texts says where the other is empty.
+func eitherSays(a, b string) (string, bool) {
+	switch {
+	case a == b:
+		return a, true
+	case a != "" && b != "":
+		return "", false
 	}
+	return a + b, true
 }
 
 func higher(a, b int) (int, bool) { return max(a, b), true }

@@ -43,7 +43,7 @@ func (p *Policy) Validate() error {
 	found.filesystem(&p.Filesystem)
 	found.seccomp(&p.Seccomp)
 	found.resources(&p.Resources)
-	found.process(&p.Process)
+	found.process(&p.Process, p.Filesystem.Image != "")
 	found.require(&p.Require)
 	checkNames(&found, "best_effort", p.BestEffort, BestEffortNames())
 	return errors.Join(found...)

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 func (ps *problems) filesystem(f *Filesystem) {
@@ -21,6 +23,7 @@ func (ps *problems) filesystem(f *Filesystem) {
 	default:
 		ps.path("filesystem.root", f.Root)
 	}
+	ps.image(f)
 	ps.mounts(f.Mounts)
 	switch {
 	case f.TmpSize == Unlimited:
@@ -32,6 +35,42 @@ func (ps *problems) filesystem(f *Filesystem) {
 	}
 	ps.oneOf("filesystem.landlock", f.Landlock, On, Off)
 	ps.workspaces(f)
+}
+
+// maxImage bounds a reference: PATH_MAX, and the form, name (255 bytes) and tag
+// (128) that can stand around a path.
+const maxImage = maxPath + 512
+
+// image checks what can be seen without knowing registries and archives; what a
+// reference means is for package image.
+func (ps *problems) image(f *Filesystem) {
+	const field = "filesystem.image"
+	if f.Image == "" {
+		return
+	}
+	if f.Root != "" {
+		ps.add(field, "an image takes the place of filesystem.root, which is "+quote(f.Root), "leave one of them out")
+	}
+	switch {
+	case len(f.Image) > maxImage:
+		ps.add(field, fmt.Sprintf("a reference of %d bytes is longer than any", len(f.Image)), "is this the right value?")
+		return
+	case !utf8.ValidString(f.Image) || strings.ContainsFunc(f.Image, unicode.IsControl):
+		ps.add(field, quote(f.Image)+" holds what no reference can (control characters, or no UTF-8)", `write, for example, "alpine:3.20"`)
+		return
+	}
+	form, at, _ := strings.Cut(f.Image, ":")
+	switch {
+	case form == "rootfs" && at == "/":
+		ps.add(field, `the root directory of the host cannot be the root of a sandbox`, `leave it out, and set filesystem.root to "host"`)
+	case form == "rootfs":
+		ps.path(field, at)
+	case form != "oci-layout" && form != "docker-archive":
+	case !path.IsAbs(at):
+		ps.add(field, quote(at)+" is not an absolute path", fmt.Sprintf(`write "%s:/..."`, form))
+	case slices.Contains(strings.Split(at, "/"), ".."):
+		ps.add(field, quote(at)+` holds ".."`, "name the directory itself")
+	}
 }
 
 // workspaces checks the mounts that commands may write to.

@@ -22,8 +22,16 @@ func BackendNames() []string {
 	return []string{"noop", "process", "oci", "wasm", "gvisor", "sgx", "sev", "firecracker"}
 }
 
-func (ps *problems) process(p *Process) {
-	ps.user(p.User)
+// maxImageID is the largest uid or gid in a container image: images know 16 bits
+// of them, and no more of them are mapped.
+const maxImageID = 65535
+
+func (ps *problems) process(p *Process, image bool) {
+	if image {
+		ps.user(p.User, maxImageID)
+	} else {
+		ps.user(p.User, maxID)
+	}
 	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		field := fmt.Sprintf("process.env[%q]", name)
 		switch {
@@ -41,20 +49,24 @@ func (ps *problems) process(p *Process) {
 	}
 }
 
-func (ps *problems) user(user string) {
+func (ps *problems) user(user string, largest uint64) {
 	if user == "" {
 		return
 	}
 	uid, gid, both := strings.Cut(user, ":")
-	if !isID(uid) || (both && !isID(gid)) {
-		ps.add("process.user", quote(user)+" is neither a uid nor uid:gid", fmt.Sprintf(`write numbers from 0 to %d, such as "1000:1000"`, maxID))
+	fix := fmt.Sprintf(`write numbers from 0 to %d, such as "1000:1000"`, largest)
+	switch {
+	case !isID(uid, maxID) || both && !isID(gid, maxID):
+		ps.add("process.user", quote(user)+" is neither a uid nor uid:gid", fix)
+	case !isID(uid, largest) || both && !isID(gid, largest):
+		ps.add("process.user", quote(user)+" is beyond the ids that an image has", fix)
 	}
 }
 
 // isID reports whether s is a number with one spelling: no sign, no leading 0.
-func isID(s string) bool {
+func isID(s string, largest uint64) bool {
 	n, err := strconv.ParseUint(s, 10, 32)
-	return err == nil && n <= maxID && strconv.FormatUint(n, 10) == s
+	return err == nil && n <= largest && strconv.FormatUint(n, 10) == s
 }
 
 func (ps *problems) require(r *Require) {

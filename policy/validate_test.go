@@ -14,6 +14,7 @@ func TestValidateRefuses(t *testing.T) {
 	source := func(s string) func(*Policy) { return mounts(Mount{Source: s, Target: "/t"}) }
 	target := func(s string) func(*Policy) { return mounts(Mount{Source: "/s", Target: s}) }
 	root := func(s string) func(*Policy) { return func(p *Policy) { p.Filesystem.Root = s } }
+	image := func(s string) func(*Policy) { return func(p *Policy) { p.Filesystem.Image = s } }
 	user := func(s string) func(*Policy) { return func(p *Policy) { p.Process.User = s } }
 	env := func(k, v string) func(*Policy) { return func(p *Policy) { p.Process.Env = map[string]string{k: v} } }
 	cpus := func(n float64) func(*Policy) { return func(p *Policy) { p.Resources.CPUs = n } }
@@ -31,6 +32,20 @@ func TestValidateRefuses(t *testing.T) {
 		{root("/srv/../etc"), `filesystem.root: "/srv/../etc" holds ".."; name the directory itself`, "climbs"},
 		{root("/srv/x/"), `filesystem.root: "/srv/x/" is not a clean path; write "/srv/x"`, "two spellings"},
 		{root("/a\x00"), `filesystem.root: "/a\x00" holds a NUL byte; no path can hold one`, "NUL"},
+
+		{func(p *Policy) { p.Filesystem.Root, p.Filesystem.Image = RootHost, "a:1" }, `filesystem.image: an image takes the place of filesystem.root, which is "host"; leave one of them out`, "two roots"},
+		{image("a\n"), `filesystem.image: "a\n" holds what no reference can (control characters, or no UTF-8); write, for example, "alpine:3.20"`, "a second line"},
+		{image("a\xff"), `filesystem.image: "a\xff" holds what no reference can (control characters, or no UTF-8); write, for example, "alpine:3.20"`, "no text"},
+		{image(strings.Repeat("a", 5000)), `filesystem.image: a reference of 5000 bytes is longer than any; is this the right value?`, "longer than any"},
+		{image("rootfs:/"), `filesystem.image: the root directory of the host cannot be the root of a sandbox; leave it out, and set filesystem.root to "host"`, "the whole host"},
+		{image("rootfs:/srv/../"), `filesystem.image: "/srv/../" holds ".."; name the directory itself`, "the whole host, in disguise"},
+		{image("rootfs://"), `filesystem.image: "//" is not a clean path; write "/"`, "the whole host, spelled otherwise"},
+		{image("rootfs:x"), `filesystem.image: "x" is not an absolute path; begin it with "/"`, "relative to what?"},
+		{image("oci-layout:x:1"), `filesystem.image: "x:1" is not an absolute path; write "oci-layout:/..."`, "relative to what?"},
+		{image("docker-archive:../x.tar"), `filesystem.image: "../x.tar" is not an absolute path; write "docker-archive:/..."`, "relative to what?"},
+		{image("docker-archive:/a/../x.tar"), `filesystem.image: "/a/../x.tar" holds ".."; name the directory itself`, "climbs"},
+
+		{func(p *Policy) { p.Filesystem.Image, p.Process.User = "a:1", "0:65536" }, `process.user: "0:65536" is beyond the ids that an image has; write numbers from 0 to 65535, such as "1000:1000"`, "not mapped"},
 
 		{source(""), `filesystem.mounts[0].source: is missing; give an absolute path`, "no source"},
 		{source("/"), `filesystem.mounts[0].source: the root directory of the host cannot be mounted; name the directories that are needed`, "the whole host"},
@@ -128,6 +143,10 @@ func TestValidateTakes(t *testing.T) {
 		{Policy{Process: Process{User: "4294967294:0", Workdir: "/", Env: map[string]string{"A B": "=", "é": ""}}}, "the corners of a process"},
 		{Policy{Filesystem: Filesystem{Root: "/srv/..x", Mounts: []Mount{{Source: "/process"}, {Source: "/proc/version", Target: "/devices"}}}}, "names that begin like others"},
 		{Policy{Require: Require{MinScore: 100, Backends: BackendNames()}, BestEffort: Controls()}, "all names"},
+		{Policy{Filesystem: Filesystem{Image: "localhost:5000/team/app:1.0@sha256:" + strings.Repeat("0", 64)}}, "an image of a registry"},
+		{Policy{Filesystem: Filesystem{Image: "a"}, Process: Process{User: "65535:65535"}}, "the last user of an image"},
+		{Policy{Filesystem: Filesystem{Image: "oci-layout:/a b/layout:tag"}}, "a layout"},
+		{Policy{Filesystem: Filesystem{Image: "rootfs:/srv/..x"}}, "a directory"},
 	}
 	for _, test := range tests {
 		if err := test.p.Validate(); err != nil {

@@ -3,6 +3,7 @@ package container
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -19,6 +20,9 @@ type told struct {
 	name    string // "runc", "crun", "runsc", …
 	version string // as it tells it
 	commit  string // what it tells of its build, where distributions put their revision; may be empty
+
+	// noSeccomp says that it was built without.
+	noSeccomp bool
 }
 
 const (
@@ -30,12 +34,30 @@ const (
 	askMost = 64 << 10
 )
 
-// ask asks a runtime for its version.
+// ask asks a runtime for its version, and for its features.
 func ask(ctx context.Context, path string) (told, error) {
+	text, err := call(ctx, path, "--version")
+	if err != nil {
+		return told{}, err
+	}
+	t, ok := parseTold(text)
+	if !ok {
+		return told{}, fmt.Errorf("%s --version printed no version: %s", path, firstLine(text))
+	}
+	t.path = path
+	// Older runtimes do not know the command (features.md of the runtime-spec, 1.1).
+	if text, err := call(ctx, path, "features"); err == nil {
+		t.noSeccomp = withoutSeccomp(text)
+	}
+	return t, nil
+}
+
+// call has a runtime say something of itself.
+func call(ctx context.Context, path, what string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	out := bounded{enough: cancel}
-	cmd := exec.CommandContext(ctx, path, "--version")
+	cmd := exec.CommandContext(ctx, path, what)
 	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	cmd.Stdout, cmd.Stderr = &out, &out
 	ownGroup(cmd)
@@ -43,18 +65,26 @@ func ask(ctx context.Context, path string) (told, error) {
 	err := cmd.Run()
 	switch {
 	case out.full:
-		return told{}, fmt.Errorf("%s --version printed more than %d bytes", path, askMost)
+		return "", fmt.Errorf("%s %s printed more than %d bytes", path, what, askMost)
 	case ctx.Err() != nil:
-		return told{}, fmt.Errorf("%s --version did not end within %v", path, askPatience)
+		return "", fmt.Errorf("%s %s did not end within %v", path, what, askPatience)
 	case err != nil:
-		return told{}, fmt.Errorf("%s --version: %w: %s", path, err, firstLine(out.String()))
+		return "", fmt.Errorf("%s %s: %w: %s", path, what, err, firstLine(out.String()))
 	}
-	t, ok := parseTold(out.String())
-	if !ok {
-		return told{}, fmt.Errorf("%s --version printed no version: %s", path, firstLine(out.String()))
+	return out.String(), nil
+}
+
+// withoutSeccomp reports whether a runtime says that it was built without
+// (features-linux.md): it refuses, or leaves out, the filter of a config.json.
+func withoutSeccomp(features string) bool {
+	var f struct {
+		Linux struct {
+			Seccomp struct {
+				Enabled *bool `json:"enabled"`
+			} `json:"seccomp"`
+		} `json:"linux"`
 	}
-	t.path = path
-	return t, nil
+	return json.Unmarshal([]byte(features), &f) == nil && f.Linux.Seccomp.Enabled != nil && !*f.Linux.Seccomp.Enabled
 }
 
 // toldVersion is the first line of what runtimes print: "runc version 1.1.5+ds1",
@@ -83,6 +113,9 @@ func (t *told) notes() []string {
 		about += ", build " + t.commit
 	}
 	list := []string{about}
+	if t.noSeccomp {
+		list = append(list, fmt.Sprintf("%s was built without seccomp, which its config.json asks for; use one that was built with it", t.name))
+	}
 	v, err := parseVersion(t.version)
 	if err != nil {
 		if flaws[t.name] != nil {

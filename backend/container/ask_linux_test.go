@@ -50,6 +50,23 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// TestFeatures: what a runtime says that it lacks is told, and one that cannot say
+// is not suspected.
+func TestFeatures(t *testing.T) {
+	for features, want := range map[string]bool{
+		`echo '{"linux":{"seccomp":{"enabled":false}}}'`: true,
+		`echo '{"linux":{"seccomp":{"enabled":true}}}'`:  false,
+		`echo '{"linux":{}}'`:                            false,
+		`echo unknown command features >&2; exit 1`:      false,
+		`echo '{'`: false,
+	} {
+		about, err := ask(t.Context(), script(t, "crun", `if [ $1 = features ]; then `+features+`; exit; fi; echo crun version 1.31`))
+		if err != nil || about.noSeccomp != want || strings.Contains(strings.Join(about.notes(), "\n"), "without seccomp") != want {
+			t.Errorf("%s: %+v, %v", features, about, err)
+		}
+	}
+}
+
 // TestAskHangs: what does not end is ended, with what it started.
 func TestAskHangs(t *testing.T) {
 	pidFile := filepath.Join(testbin.TempDir(t), "pid")

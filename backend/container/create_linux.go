@@ -59,7 +59,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 
 // create makes a sandbox with one runtime.
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
-	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor}
+	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: runtimeTasks}
 	o := optionsOf(&cfg)
 	if err := b.refusesIDs(o); err != nil {
 		return nil, err
@@ -78,6 +78,10 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 		return nil, err
 	}
 	j, err := jail.StartFor(ctx, cfg, &spec.Policy)
+	var refused *jail.NamespaceError
+	if errors.As(err, &refused) {
+		return nil, &backend.UnavailableError{Backend: b.Name(), Reason: refused.Error(), Fix: jail.NamespaceFix}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -31,8 +31,8 @@ const faultPatience = 30 * time.Second
 
 // A helper is this test binary again, doing one thing until it is killed.
 const (
-	helperEnv  = "KAVACH_FAULT_HELPER"
-	runtimeEnv = "KAVACH_FAULT_RUNTIME"
+	helperEnv      = "KAVACH_FAULT_HELPER"
+	fakeRuntimeEnv = "KAVACH_FAULT_RUNTIME"
 )
 
 // TestHelper is not a test: it is what the helpers run.
@@ -43,7 +43,7 @@ func TestHelper(t *testing.T) {
 	}
 	p := asRootInside(t)
 	p.Resources.Timeout = policy.Unlimited
-	b := &Backend{Guest: testbin.Kavach(t), Runtime: os.Getenv(runtimeEnv)}
+	b := &Backend{Guest: testbin.Kavach(t), Runtime: os.Getenv(fakeRuntimeEnv)}
 	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
 	ctx := context.Background()
 	fail := func(err error) {
@@ -90,7 +90,7 @@ func helper(t testing.TB, what, runtime string) (cmd *exec.Cmd, id string) {
 		t.Fatal(err)
 	}
 	cmd = exec.Command(self, "-test.run=^TestHelper$", "-test.timeout=30m")
-	cmd.Env = append(os.Environ(), helperEnv+"="+what, runtimeEnv+"="+runtime, testbin.EnvKavach+"="+testbin.Kavach(t))
+	cmd.Env = append(os.Environ(), helperEnv+"="+what, fakeRuntimeEnv+"="+runtime, testbin.EnvKavach+"="+testbin.Kavach(t))
 	cmd.Stderr = os.Stderr
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {

@@ -30,7 +30,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = jail.Hint(refused, i.spec.Policy.Filesystem.Root)
+			refused.Hint = jail.Hint(refused, &i.spec.Policy.Filesystem)
 		}
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func TestMounts(t *testing.T) {
 	for name, path := range runtimes(t) {
 		t.Run(name, func(t *testing.T) {
 			for _, target := range []string{"/tmp/at", "/tmp/deep/er", "/opt/at", "/tmp"} {
-				p := strict(t)
+				p := asRootInside(t)
 				p.Filesystem.Mounts = []policy.Mount{{Source: dir, Target: target}}
 				sb, err := create(t, &Backend{Guest: testbin.Kavach(t), Runtime: path}, p)
 				if err != nil {

@@ -38,8 +38,8 @@ func initOf(e evidence.Evidence) (pids []int, err error) {
 func (r *run) proofs(e evidence.Evidence, spec *backend.Spec, list []backend.Proof) []backend.Proof {
 	for n := range list {
 		if list[n].Control == policy.NSPid {
-			list[n].Outside += fmt.Sprintf("; %s state: %s, process %d of the keeper, which is the probe's parent, /proc/%s",
-				r.path, r.state.Status, r.state.Pid, e.Status["PPid"])
+			list[n].Outside += fmt.Sprintf("; %s says that its container is process %d of the keeper, which is the probe's parent, /proc/%s",
+				r.path, r.pid, e.Status["PPid"])
 		}
 	}
 	return append(list, imageProof(spec.Image))

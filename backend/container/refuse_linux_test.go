@@ -36,8 +36,8 @@ func leftovers(id string) (left []string) {
 	return left
 }
 
-// children are those of this process.
-func children(t testing.TB) (pids []string) {
+// ownChildren are those of this process.
+func ownChildren(t testing.TB) (pids []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
 	if err != nil {
@@ -71,10 +71,14 @@ func TestRuntimeFails(t *testing.T) {
 		{"leaves a process that holds the channel", call + "sleep 1000 & exit 0", "did not start a container within 3s; it printed nothing"},
 		{"says that it did", call + "exit 0", "run did not bring up the guest in a container"},
 		{"runs the guest without a container", call + "exec /proc/self/fd/4 kavach-guest", "run did not end within 3s"},
-		{"runs it beside", call + "/proc/self/fd/4 kavach-guest & exit 0", "/runtime state: unexpected end of JSON input"},
+		{"runs it beside", call + "/proc/self/fd/4 kavach-guest & exit 0", "in its pid file: open " + pidFile + " of the keeper: no such file"},
+		{"runs it beside, and says so", call + "/proc/self/fd/4 kavach-guest & echo $! >" + pidFile, "is its container's, and the guest is process ["},
+		{"says which process by a link", call + "/proc/self/fd/4 kavach-guest & ln -s /proc/sys/kernel/random/entropy_avail " + pidFile, "too many levels of symbolic links"},
+		{"says it by a pipe that nobody writes to", call + "/proc/self/fd/4 kavach-guest & mkfifo " + pidFile, "of the keeper is no file"},
+		{"says something else", call + "/proc/self/fd/4 kavach-guest & echo all of them >" + pidFile, `parsing "all of them"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			before := children(t)
+			before := ownChildren(t)
 			b := &Backend{Guest: testbin.Kavach(t), Runtime: script(t, "runtime", tt.text), patience: 3 * time.Second}
 			id := fmt.Sprintf("%016x", time.Now().UnixNano())
 			i, err := b.Create(t.Context(), backend.Spec{ID: id, Policy: bestEffort(t)})
@@ -87,7 +91,7 @@ func TestRuntimeFails(t *testing.T) {
 			if left := leftovers(id); left != nil {
 				t.Errorf("left: %v", left)
 			}
-			if now := children(t); !slices.Equal(now, before) {
+			if now := ownChildren(t); !slices.Equal(now, before) {
 				t.Errorf("processes %v, before %v", now, before)
 			}
 		})

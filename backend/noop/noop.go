@@ -34,6 +34,11 @@ func (Backend) Probe(context.Context) (backend.Info, error) { return backend.Inf
 
 // Create returns an instance that is nothing but a list of its processes.
 func (Backend) Create(_ context.Context, spec backend.Spec) (backend.Instance, error) {
+	if spec.Image != nil {
+		return nil, &backend.UnavailableError{
+			Backend: Name, Reason: "image " + spec.Image.Ref + " would be ignored: commands see the host's files", Fix: "leave out the image, or name another backend",
+		}
+	}
 	for _, m := range spec.Policy.Filesystem.Mounts {
 		if m.Access == policy.AccessWrite {
 			return nil, fmt.Errorf("mount %s: backend noop cannot keep changes apart, commands write to the host itself; leave out the mount, or name another backend: %w",

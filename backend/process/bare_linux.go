@@ -11,8 +11,7 @@ import (
 )
 
 // namespaceFix covers the ways in which a kernel refuses user namespaces.
-const namespaceFix = "kavach doctor says which setting refuses it, and how to allow it; or run as root; " +
-	"or go on without namespaces, which proves much less: --best-effort namespaces"
+const namespaceFix = jail.NamespaceFix + "; or go on without namespaces, which proves much less: --best-effort namespaces"
 
 // startBare is the tier below namespaces. It is made where the kernel has just
 // refused them, and the policy may miss each control that they are.

@@ -70,7 +70,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	if err != nil {
 		var refused *backend.ExecError
 		if errors.As(err, &refused) {
-			refused.Hint = jail.Hint(refused, i.policy.Filesystem.Root)
+			refused.Hint = jail.Hint(refused, &i.policy.Filesystem)
 		}
 		return nil, err
 	}

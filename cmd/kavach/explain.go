@@ -10,6 +10,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/image"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
@@ -69,6 +70,8 @@ func fixOf(err error) string {
 		field       *policy.FieldError
 		file        *policyfile.Error
 		profile     *seccomp.FileError
+		reference   *image.ReferenceError
+		fetch       *image.FetchError
 	)
 	switch {
 	case errors.As(err, &leftover):
@@ -87,6 +90,10 @@ func fixOf(err error) string {
 		return file.Fix
 	case errors.As(err, &profile):
 		return profile.Fix
+	case errors.As(err, &reference):
+		return "write it as " + reference.Form
+	case errors.As(err, &fetch):
+		return fetch.Fix
 	}
 	return ""
 }

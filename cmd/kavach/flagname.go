@@ -42,6 +42,7 @@ func (j *job) flagOf(field string) string {
 		"resources.timeout":   {"--timeout", j.timeout},
 		"resources.output":    {"--output-limit", j.outputLimit},
 		"filesystem.root":     {"--rootfs", j.rootfs},
+		"filesystem.image":    {"--image", j.image()},
 		"process.user":        {"--user", j.user},
 		"process.workdir":     {"--workdir", j.workdir},
 		"require.min_score":   {"--min-score", j.minScore},

@@ -29,7 +29,7 @@ type job struct {
 
 // job makes of the flags a policy and a command.
 func (f *runFlags) job(args []string) (*job, error) {
-	j := &job{runFlags: f, cmd: kavach.Cmd{Args: args}}
+	j := &job{runFlags: f}
 	if f.interactive && slices.Contains(f.policies, "-") {
 		return nil, usagef("put the policy into a file", "--policy - and --interactive both read stdin")
 	}
@@ -58,6 +58,12 @@ func (f *runFlags) job(args []string) (*job, error) {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}
+	}
+	switch {
+	case p.Filesystem.Image == "" && len(args) == 0:
+		return nil, usagef("", "kavach run needs a command, such as: kavach run -- python3 -c 'print(6*7)'")
+	case p.Filesystem.Image == "" && len(f.entrypoint) > 0:
+		return nil, needsImage("--entrypoint")
 	}
 	j.config.Policy = p
 	return j, j.applyTTY(&p)
@@ -168,6 +174,12 @@ func parsePIDs(s string) (int, error) {
 }
 
 func (f *runFlags) applyRoot(p *policy.Policy) error {
+	if f.rootfs != "" && len(f.images) > 0 {
+		return usagef("leave one of them out", "--rootfs and --image both say what the root directory is")
+	}
+	if err := f.applyImage(p); err != nil {
+		return err
+	}
 	if f.rootfs != "" {
 		dir, err := hostPath("--rootfs", f.rootfs)
 		if err != nil {
@@ -176,7 +188,7 @@ func (f *runFlags) applyRoot(p *policy.Policy) error {
 		if st, err := os.Stat(dir); err == nil && !st.IsDir() {
 			return usagef("unpack the image, and give its directory", "--rootfs %s is not a directory", f.rootfs)
 		}
-		p.Filesystem.Root = dir
+		p.Filesystem.Root, p.Filesystem.Image = dir, ""
 	}
 	if f.writable {
 		p.Filesystem.Writable = true

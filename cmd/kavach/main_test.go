@@ -19,6 +19,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/kavach-dev/kavach/internal/imagetest"
 	"github.com/kavach-dev/kavach/internal/testbin"
 	"github.com/kavach-dev/kavach/internal/testclock"
 )
@@ -56,6 +57,7 @@ func source(t testing.TB, path string) string {
 // TestScripts runs testdata/*.txtar against the real program.
 func TestScripts(t *testing.T) {
 	bin, home := kavachPath(t), t.TempDir()
+	busybox := imagetest.Busybox(t)
 	testscript.RunT(scripts{t, t}, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
@@ -63,6 +65,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", filepath.Dir(bin)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("KAVACH", bin)
 			env.Setenv("HOME", home) // elsewhere: what holds home is not shown
+			env.Setenv("IMAGE", busybox)
+			env.Setenv("KAVACH_IMAGES", filepath.Join(env.WorkDir, ".images"))
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {

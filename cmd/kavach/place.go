@@ -68,7 +68,8 @@ func seenAt(m policy.Mount) string {
 var systemDirs = policy.HostDirs()
 
 // applyWorkdir shows the current directory at its own path and starts there,
-// unless that would show a home, or what each sandbox has of its own.
+// unless that would show a home, or what each sandbox has of its own. Of an image
+// nothing is shown but what was named, and where to start is for the image to say.
 func (j *job) applyWorkdir(p *policy.Policy) error {
 	cwd, err := currentDir()
 	if err != nil {
@@ -80,6 +81,9 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 	})
 	switch {
 	case named: // whatever it is
+	case p.Filesystem.Image != "":
+		start = ""
+		j.notes = append(j.notes, fmt.Sprintf("the current directory %s is not shown beside an image; --rw and --volume show what is named", cwd))
 	case under(cwd, "/proc", "/dev", "/sys"):
 		return usagef("change to another directory first", "the current directory %s cannot be shown in a sandbox, which has its own of it", cwd)
 	case p.Filesystem.Root == policy.RootHost && under(cwd, systemDirs...):

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -89,7 +90,7 @@ func explainPolicy(p policy.Policy) explanation {
 	for _, entry := range score.Table() {
 		c := askedControl{
 			Name: entry.Control, Means: entry.Means, MayMiss: p.MayMiss(entry.Control),
-			Asked: entry.Control.IsBase() || slices.Contains(p.Modifiers(), entry.Control), Points: make(map[string]int),
+			Asked: p.Asks(entry.Control), Points: make(map[string]int),
 		}
 		for _, name := range built {
 			if points := entry.Points(name); points > 0 {
@@ -152,6 +153,10 @@ func (e *explanation) print(w io.Writer, out paint) {
 
 func pointsText(points map[string]int) string {
 	var parts []string
+	same := slices.Compact(slices.Collect(maps.Values(points)))
+	if len(points) > 1 && len(same) == 1 {
+		return fmt.Sprintf("%d on each", same[0])
+	}
 	for _, name := range backend.Names() {
 		if n := points[name]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d on %s", n, name))

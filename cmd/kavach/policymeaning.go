@@ -10,13 +10,26 @@ import (
 // meanings say for each field, as policy.Rules names it, what its value does.
 var meanings = map[string]func(p *policy.Policy) string{
 	"filesystem.root": func(p *policy.Policy) string {
-		switch p.Filesystem.Root {
-		case "":
+		switch {
+		case p.Filesystem.Image != "":
+			return "the root directory is that of filesystem.image"
+		case p.Filesystem.Root == "":
 			return "the root directory is empty"
-		case policy.RootHost:
+		case p.Filesystem.Root == policy.RootHost:
 			return "the host's " + strings.Join(policy.HostDirs(), ", ") + ", and a made /etc"
 		}
 		return "this directory of the host, as /; its own files never change"
+	},
+	"filesystem.image": func(p *policy.Policy) string {
+		switch form, _, _ := strings.Cut(p.Filesystem.Image, ":"); {
+		case p.Filesystem.Image == "":
+			return "no image: filesystem.root says what the root directory holds"
+		case form == "rootfs":
+			return "this directory of the host, as /, and nothing says that it is what it was; its own files never change"
+		case strings.Contains(p.Filesystem.Image, "@sha"):
+			return "the files of this image, as /, held against its digest"
+		}
+		return "the files of this image, as /; a name without a digest can come to mean another image"
 	},
 	"filesystem.protected": either(func(p *policy.Policy) bool { return len(p.Filesystem.Protected) > 0 },
 		"these are applied to the host although they can run code there", "no git hook, start file or setting of an editor is applied to the host"),
@@ -26,7 +39,8 @@ var meanings = map[string]func(p *policy.Policy) string{
 		"what all writable places hold together, /tmp and /dev/shm among them", "no place can be written to, /tmp neither"),
 	"filesystem.landlock": either(func(p *policy.Policy) bool { return p.Filesystem.Landlock != policy.Off },
 		"Landlock grants what the mounts show, and nothing else", "the mounts alone decide what can be opened"),
-	"filesystem.mounts": fixed("nothing else of the host; kavach run adds the current directory, read-only"),
+	"filesystem.mounts": either(func(p *policy.Policy) bool { return p.Filesystem.Image == "" },
+		"nothing else of the host; kavach run adds the current directory, read-only", "nothing of the host"),
 	"seccomp.profile": func(p *policy.Policy) string {
 		switch p.Seccomp.Profile {
 		case policy.Off:
@@ -51,10 +65,10 @@ var meanings = map[string]func(p *policy.Policy) string{
 	"resources.output":   fixed("of stdout, and as much of stderr, for each command"),
 	"resources.timeout":  fixed("wall time of each command"),
 	"process.user": either(func(p *policy.Policy) bool { return p.Process.User != "" },
-		"what the command sees itself as; it never is that user on the host", "the command sees itself with the numbers of the caller"),
-	"process.env": fixed("beside PATH, HOME and LANG; nothing of the caller's environment is inherited"),
+		"what the command sees itself as; it never is that user on the host", "the command sees itself with the numbers of the caller, or those that its image says"),
+	"process.env": fixed("beside PATH, HOME, LANG and those of the image; nothing of the caller's environment is inherited"),
 	"process.workdir": either(func(p *policy.Policy) bool { return p.Process.Workdir != "" },
-		"where commands start", "/; with kavach run, the current directory"),
+		"where commands start", "/; with kavach run, the current directory; with an image, where that says"),
 	"require.min_score": either(func(p *policy.Policy) bool { return p.Require.MinScore > 0 },
 		"with less proven, nothing runs", "no score is too low"),
 	"require.backends": fixed("no other backend is chosen"),
@@ -106,7 +120,7 @@ var exposures = []struct {
 	when func(p *policy.Policy) bool
 	text string
 }{
-	{always, "bugs in the host's kernel, on the process backend: all commands share it"},
+	{always, "bugs in the host's kernel, on backends process and oci: all commands share it; on gvisor, in what its sentry needs of it"},
 	{always, "side channels: timing, caches, load, the names and versions of what is installed"},
 	{always, "commands of one sandbox against each other: they are one user"},
 	{func(p *policy.Policy) bool { return len(p.Filesystem.Mounts) > 0 }, "reading what is mounted, and connecting to sockets in it"},

@@ -74,8 +74,9 @@ func milliseconds(d time.Duration) int64 {
 
 // report is what run --json prints.
 type report struct {
-	ID      string `json:"id"`
-	Backend string `json:"backend"`
+	ID      string     `json:"id"`
+	Backend string     `json:"backend"`
+	Image   *fromImage `json:"image,omitempty"` // nil: none
 	outcome
 	Stdout       string      `json:"stdout"`
 	StdoutBinary bool        `json:"stdout_binary,omitempty"`
@@ -89,7 +90,7 @@ type report struct {
 }
 
 func newReport(sb *kavach.Sandbox, res *kavach.Result, code int, changes []workspace.Outcome) report {
-	r := report{ID: sb.ID(), Backend: sb.Backend(), outcome: newOutcome(res, code), Changes: changes, Score: sb.Score()}
+	r := report{ID: sb.ID(), Backend: sb.Backend(), Image: imageOf(sb), outcome: newOutcome(res, code), Changes: changes, Score: sb.Score()}
 	if changes == nil {
 		r.Changes = []workspace.Outcome{}
 	}

@@ -33,7 +33,7 @@ func newRoot() *command {
 		name: "kavach", short: "run code that nobody trusts, and know how well it is confined",
 		long: "Kavach runs code that nobody trusts, and knows how well it is confined.",
 		sub: []*command{
-			runCommand(), sessionCommand(), scoreCommand(), doctorCommand(), policyCommand(),
+			runCommand(), sessionCommand(), scoreCommand(), doctorCommand(), policyCommand(), imageCommand(),
 			psCommand(), cleanCommand(), versionCommand(), completionCommand(), manCommand(), completeCommand(),
 		},
 	}

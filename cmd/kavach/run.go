@@ -16,6 +16,7 @@ import (
 // runFlags are the flags of kavach run, as they were typed.
 type runFlags struct {
 	workspaceFlags
+	imageFlags
 
 	interactive bool
 	tty         bool
@@ -37,6 +38,7 @@ type runFlags struct {
 	workdir     string
 	user        string
 	rootfs      string
+	entrypoint  []string // the last counts; "" is none
 	writable    bool
 	seccomp     string
 	seccompLog  bool
@@ -48,7 +50,7 @@ type runFlags struct {
 func runCommand() *command {
 	f := &runFlags{backend: "auto"}
 	return &command{
-		name: "run", args: "[flags] [--] COMMAND [ARG...]",
+		name: "run", args: "[flags] [--] [COMMAND] [ARG...]",
 		short: "run a command in a sandbox of its own",
 		long: `Run a command in a sandbox that is made for it and removed after it.
 
@@ -58,16 +60,22 @@ home is. There is no network, and nothing of the caller's environment.
 With --rw DIR the command may change what is in DIR. What it changes is kept
 apart, and applied when the command has ended by itself, but for what programs
 run or obey unasked: git hooks and settings, shell start files, settings of
-editors and agents. --diff shows the changes instead.`,
+editors and agents. --diff shows the changes instead.
+
+With --image REF the files of a container image are the root directory, in the
+place of the host's. The image says which command is run where none is named,
+where it starts and as whom; the current directory is not shown then, unless
+--rw or --volume names it.`,
 		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   kavach run --rw . -- make
   kavach run --rw . --diff -- npm install
+  kavach run --image alpine:3.20 -- cat /etc/os-release
   echo data | kavach run -i -- wc -c
   kavach run -it -- bash`,
-		flags: f.register,
-		least: 1, most: -1, needs: "a command, such as: kavach run -- python3 -c 'print(6*7)'",
+		flags:  f.register,
+		most:   -1,
 		passes: true, // what follows the command is the command's
 		run:    func(args []string) error { return runSandboxed(f, args) },
 	}
@@ -95,6 +103,8 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.workdir, "workdir", "w", "DIR", "start in this directory, inside", nil)
 	fs.Text(&f.user, "user", "", "UID[:GID]", "run as this user, as seen inside", nil)
 	fs.Text(&f.rootfs, "rootfs", "", "DIR", "use DIR as the root directory, instead of the host's system directories", nil)
+	f.registerImage(fs)
+	fs.Texts(&f.entrypoint, "entrypoint", "", "COMMAND", `run this in the place of the image's own command; "" is none`, nil)
 	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
 	fs.Text(&f.seccomp, "seccomp", "", "PROFILE", "strict, default or off; or a file in the JSON of OCI or Docker, with a / or . in its name", seccompNames)
 	fs.Bool(&f.seccompLog, "seccomp-log", "", "refuse no system call, and say at the end which would have been refused")
@@ -111,13 +121,16 @@ func runSandboxed(f *runFlags, args []string) error {
 	}
 	j.announce(os.Stderr)
 	stop := catch()
-	rt := &kavach.Runtime{Backends: all.Using(f.runtime)}
+	rt := &kavach.Runtime{Backends: all.Using(f.runtime), Images: imagesFor(f.pull)}
 	sb, err := rt.Create(stop.ctx, j.config)
 	if err != nil {
 		return stop.instead(j.byFlag(err))
 	}
 	warnMissing(os.Stderr, sb)
-	e := onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
+	var e ended
+	if j.cmd.Args, e.err = f.command(sb, args); e.err == nil {
+		e = onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
+	}
 	var outcomes []workspace.Outcome
 	if e.err == nil {
 		outcomes, e.err = j.changes(stop, sb, e.res)

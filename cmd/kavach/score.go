@@ -26,6 +26,7 @@ type scored struct {
 	Fix       string       `json:"fix"`
 	Controls  []score.Line `json:"controls"`
 	Notes     []string     `json:"notes,omitempty"`
+	Image     *fromImage   `json:"image,omitempty"` // nil: none
 }
 
 // notBuilt is the reason for a backend that is to come.
@@ -34,6 +35,7 @@ const notBuilt = "not built in this version"
 func scoreCommand() *command {
 	var policies []string
 	backendFlag, runtime, asJSON := "auto", "", false
+	of := &imageFlags{}
 	return &command{
 		name: "score", args: "[flags]", short: "say what a policy would get on each backend here, and why",
 		long: `Make a sandbox with the policy on each backend, and show what was proven of it.
@@ -44,15 +46,19 @@ available.`,
 		flags: func(f *flags) {
 			f.Texts(&policies, "policy", "", "POLICY", "as for kavach run (default basic)", policy.PresetNames)
 			f.Text(&backendFlag, "backend", "", "NAME", "this backend only", backendNames)
+			of.registerImage(f)
 			registerRuntime(f, &runtime)
 			f.Bool(&asJSON, "json", "", "print one JSON array")
 		},
-		run: func([]string) error { return showScores(policies, backendFlag, runtime, asJSON) },
+		run: func([]string) error { return showScores(policies, of, backendFlag, runtime, asJSON) },
 	}
 }
 
-func showScores(policies []string, only, runtime string, asJSON bool) error {
+func showScores(policies []string, of *imageFlags, only, runtime string, asJSON bool) error {
 	p, err := loadPolicies(policies)
+	if err == nil {
+		err = of.applyImage(&p)
+	}
 	if err != nil {
 		return err
 	}
@@ -66,7 +72,11 @@ func showScores(policies []string, only, runtime string, asJSON bool) error {
 	var list []scored
 	for _, name := range backend.Names() {
 		if only == "auto" || only == name {
-			list = append(list, scoreOn(stop.ctx, name, runtime, p))
+			s, err := scoreOn(stop.ctx, name, p, &kavach.Runtime{Backends: all.Using(runtime), Images: imagesFor(of.pull)})
+			if err != nil {
+				return stop.instead(err)
+			}
+			list = append(list, s)
 		}
 	}
 	if stop.ctx.Err() != nil {
@@ -83,24 +93,29 @@ func showScores(policies []string, only, runtime string, asJSON bool) error {
 	return err
 }
 
-func scoreOn(ctx context.Context, name, runtime string, p policy.Policy) scored {
+// scoreOn makes a sandbox on one backend. An error is about the image, and so is
+// the same for all of them.
+func scoreOn(ctx context.Context, name string, p policy.Policy, rt *kavach.Runtime) (scored, error) {
 	s := scored{Backend: name, Reason: notBuilt, Controls: []score.Line{}}
-	rt := &kavach.Runtime{Backends: all.Using(runtime)}
 	if rt.Find(name) == nil {
-		return s
+		return s, nil
 	}
 	sb, err := rt.Create(ctx, kavach.Config{Policy: p, Backend: name})
 	if err == nil {
 		err = sb.Destroy(ctx)
 	}
+	var image *kavach.ImageError
+	if errors.As(err, &image) {
+		return s, err
+	}
 	if err != nil {
 		s.Reason, s.Fix = unavailable(err)
-		return s
+		return s, nil
 	}
 	proven := sb.Score()
-	s.Available, s.Reason, s.Controls, s.Notes = true, "", proven.Controls, proven.Notes
+	s.Available, s.Reason, s.Controls, s.Notes, s.Image = true, "", proven.Controls, proven.Notes, imageOf(sb)
 	s.Value, s.Tier, s.Requested = proven.Value, proven.Tier, proven.Requested
-	return s
+	return s, nil
 }
 
 // unavailable says why a backend cannot be used, and what to do.

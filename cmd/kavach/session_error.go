@@ -28,6 +28,7 @@ const (
 	errUnknownField  = "unknown_field"
 	errParams        = "bad_params"
 	errPolicy        = "bad_policy"
+	errImage         = "bad_image"
 	errRefused       = "refused"
 	errNoSandbox     = "no_sandbox"
 	errExists        = "sandbox_exists"
@@ -73,8 +74,11 @@ func sessionCode(err error) string {
 		field       *policy.FieldError
 		profile     *seccomp.FileError
 		usage       *usageError
+		image       *kavach.ImageError
 	)
 	switch {
+	case errors.As(err, &image):
+		return errImage
 	case errors.As(err, &exec) && exec.NotFound():
 		return errNotFound
 	case errors.As(err, &exec):

@@ -15,12 +15,13 @@ import (
 
 // execParams are the params of exec.
 type execParams struct {
-	Args      []string          `json:"args"`
-	Env       map[string]string `json:"env"`
-	Dir       string            `json:"dir"`
-	TimeoutMS int64             `json:"timeout_ms"`
-	Stdin     bool              `json:"stdin"`    // whether stdin requests follow; else it is /dev/null
-	Terminal  json.RawMessage   `json:"terminal"` // of terminalParams; absent: none
+	Args       []string          `json:"args"`
+	Entrypoint bool              `json:"entrypoint"` // Args stand behind the image's entrypoint, and are its own where there are none
+	Env        map[string]string `json:"env"`
+	Dir        string            `json:"dir"`
+	TimeoutMS  int64             `json:"timeout_ms"`
+	Stdin      bool              `json:"stdin"`    // whether stdin requests follow; else it is /dev/null
+	Terminal   json.RawMessage   `json:"terminal"` // of terminalParams; absent: none
 }
 
 // terminalParams are the size of a terminal.
@@ -50,6 +51,12 @@ func (s *session) exec(r request) (any, error) {
 	}
 	if s.sandbox == nil {
 		return nil, noSandbox()
+	}
+	if params.Entrypoint {
+		i := s.sandbox.Image()
+		if params.Args = i.Config.Command(params.Args); len(params.Args) == 0 && i.Ref != "" {
+			return nil, refusef(errParams, "params.args: image %s does not say what to run", i.Ref)
+		}
 	}
 	cmd, err := params.command()
 	if err != nil {

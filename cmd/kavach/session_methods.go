@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -18,6 +19,8 @@ import (
 type createParams struct {
 	Policy     json.RawMessage   `json:"policy"`  // the name of a preset, a policy, or a list of these; absent: basic
 	Backend    string            `json:"backend"` // absent: auto
+	Image      *string           `json:"image"`   // in the place of the policy's root; absent: the policy's
+	Pull       string            `json:"pull"`    // as --pull; absent: missing
 	Mounts     []json.RawMessage `json:"mounts"`  // of mountParams
 	MinScore   *int              `json:"min_score"`
 	BestEffort []policy.Control  `json:"best_effort"`
@@ -34,6 +37,7 @@ type mountParams struct {
 type created struct {
 	ID      string      `json:"id"`
 	Backend string      `json:"backend"`
+	Image   *fromImage  `json:"image,omitempty"` // nil: none
 	Score   score.Score `json:"score"`
 }
 
@@ -42,6 +46,9 @@ func (s *session) create(params createParams) (any, error) {
 		return nil, refusef(errExists, "the session has sandbox %s; start another kavach session for another sandbox", s.sandbox.ID())
 	}
 	p, err := inlinePolicy(params.Policy)
+	if err == nil {
+		err = params.applyImage(&p)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +68,35 @@ func (s *session) create(params createParams) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	sb, err := s.runtime.Create(s.ctx, kavach.Config{Policy: p, Backend: name})
+	runtime := *s.runtime
+	runtime.Images = imagesFor(params.Pull)
+	sb, err := runtime.Create(s.ctx, kavach.Config{Policy: p, Backend: name})
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	s.sandbox = sb
 	s.mu.Unlock()
-	return created{ID: sb.ID(), Backend: sb.Backend(), Score: sb.Score()}, nil
+	return created{ID: sb.ID(), Backend: sb.Backend(), Image: imageOf(sb), Score: sb.Score()}, nil
+}
+
+// applyImage puts the image in the place of whatever root the policy has. Paths
+// in it are absolute, as in a policy.
+func (c *createParams) applyImage(p *policy.Policy) error {
+	if c.Image != nil {
+		if *c.Image == "" {
+			return refusef(errParams, "params.image: it is empty; leave it out for the policy's root")
+		}
+		p.Filesystem.Root, p.Filesystem.Image = "", *c.Image
+	}
+	switch {
+	case c.Pull == "":
+	case !slices.Contains(pulls(), c.Pull):
+		return refusef(errParams, "params.pull: there is no %q; %s", c.Pull, nearest(c.Pull, pulls(), "the values"))
+	case p.Filesystem.Image == "":
+		return refusef(errParams, "params.pull is about an image, and there is none; name one in params.image")
+	}
+	return nil
 }
 
 // inlinePolicy reads the policy of a request; of a list, the merge.

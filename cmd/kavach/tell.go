@@ -80,6 +80,9 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	s := sb.Score()
 	fmt.Fprintf(w, "%s %s on %s, score %s\n", out.dim("kavach   "),
 		out.bold(ending(res)), sb.Backend(), scoreText(out, s))
+	if i := imageOf(sb); i != nil {
+		line("image", i.String())
+	}
 	var proven []string
 	for _, c := range s.Controls {
 		if c.Points == c.Of {

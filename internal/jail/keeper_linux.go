@@ -2,8 +2,13 @@ package jail
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"os"
 	"path"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/policy"
@@ -105,4 +110,30 @@ func (j *Jail) keeperSetup(ops []guest.Op) *guest.Setup {
 		Ops: ops, Pivot: true, Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
 		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: j.cfg.with(policy.NoNewPrivs), CloseFDs: true},
 	}
+}
+
+// ReadFile reads a file of the keeper, of at most so many bytes. No link is
+// followed, so that whoever made it cannot name one of the host's.
+func (j *Jail) ReadFile(path string, most int64) ([]byte, error) {
+	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", j.process.pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("the keeper's root: %w", err)
+	}
+	defer unix.Close(root)
+	fd, err := unix.Openat2(root, strings.TrimPrefix(path, "/"), &unix.OpenHow{
+		Flags: unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open %s of the keeper: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s of the keeper is no file: %v", path, info.Mode().Type())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(io.LimitReader(f, most))
 }

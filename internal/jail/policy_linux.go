@@ -90,14 +90,17 @@ func (c *Config) wantLandlock(mayMiss bool) error {
 }
 
 // Hint looks for a command, which is not in the sandbox, on the host.
-func Hint(e *backend.ExecError, root string) string {
+func Hint(e *backend.ExecError, shown *policy.Filesystem) string {
 	if e.Step == "chdir" {
 		return "start in a directory that is visible in the sandbox (--workdir); --volume shows one"
 	}
 	if !e.NotFound() {
 		return ""
 	}
-	if root == "" {
+	if shown.Image != "" { // which does not want the host's programs
+		return "image " + shown.Image + " does not have it, or not in its PATH; or it does not have the interpreter or loader that it names"
+	}
+	if shown.Root == "" {
 		return `filesystem.root of the policy is empty, so there are no programs; "host" shows those of the host (of several policies, in each)`
 	}
 	if strings.Contains(e.Path, "/") {

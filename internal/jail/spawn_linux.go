@@ -139,6 +139,9 @@ func asNamespaceError(f *guest.Failed) error {
 	return nil
 }
 
+// NamespaceFix says what to do where a kernel does.
+const NamespaceFix = "kavach doctor says which setting refuses it, and how to allow it; or run as root"
+
 // NamespaceError says that the kernel refused new namespaces.
 type NamespaceError struct{ Err error }
 

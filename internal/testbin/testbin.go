@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -21,10 +22,13 @@ import (
 
 // Environment variables that name what was built before.
 const (
-	EnvKavach = "KAVACH_TEST_BIN"
-	EnvAttack = "KAVACH_TEST_ATTACK"
-	EnvRunsc  = "KAVACH_TEST_RUNSC"
+	EnvKavach   = "KAVACH_TEST_BIN"
+	EnvAttack   = "KAVACH_TEST_ATTACK"
+	EnvRegistry = "KAVACH_TEST_REGISTRY"
+	EnvRunsc    = "KAVACH_TEST_RUNSC"
 )
+
+const module = "github.com/kavach-dev/kavach"
 
 var (
 	mu    sync.Mutex
@@ -35,17 +39,23 @@ var (
 // Kavach returns the path of the kavach program, built without cgo and without
 // the race detector, as a guest must be.
 func Kavach(t testing.TB) string {
-	return program(t, EnvKavach, "github.com/kavach-dev/kavach/cmd/kavach")
+	return program(t, EnvKavach, module+"/cmd/kavach")
 }
 
 // Attack returns the path of the program that the conformance rows run inside.
 func Attack(t testing.TB) string {
-	return program(t, EnvAttack, "github.com/kavach-dev/kavach/backend/backendtest/attack")
+	return program(t, EnvAttack, module+"/backend/backendtest/attack")
+}
+
+// Registry returns the path of kavach-registry, which is beside what Kavach
+// returns, where both are built here.
+func Registry(t testing.TB) string {
+	return program(t, EnvRegistry, module+"/cmd/kavach-registry")
 }
 
 // Runsc returns the path of kavach-runsc.
 func Runsc(t testing.TB) string {
-	return program(t, EnvRunsc, "github.com/kavach-dev/kavach/cmd/kavach-runsc")
+	return program(t, EnvRunsc, module+"/cmd/kavach-runsc")
 }
 
 func program(t testing.TB, env, pkg string) string {
@@ -77,14 +87,28 @@ func build(pkg string) (_ string, err error) {
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
 	cmd := exec.Command("go", "build", "-o", path, pkg)
-	if module := filepath.Join(root(), "cmd", filepath.Base(pkg)); isModule(module) {
-		cmd = exec.Command("go", "build", "-C", module, "-o", path, ".")
-	}
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if cmd.Dir, err = moduleOf(pkg); err != nil {
+		return "", err
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
 	}
 	return path, nil
+}
+
+// moduleOf is the directory of the package where that is a module of its own, else
+// the current directory, "".
+func moduleOf(pkg string) (string, error) {
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	if err != nil {
+		return "", fmt.Errorf("go list -m: %w", err)
+	}
+	dir := filepath.Join(strings.TrimSpace(string(root)), strings.TrimPrefix(pkg, module+"/"))
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err != nil {
+		return "", nil
+	}
+	return dir, nil
 }
 
 // TempDir is t.TempDir, which is in a directory of the test's own, for a sandbox
@@ -124,18 +148,4 @@ func heed() {
 			signal.Notify(make(chan os.Signal, 1), sig)
 		}
 	}
-}
-
-// root is the directory of the main module, above the test's own.
-func root() string {
-	dir, _ := os.Getwd() // the package's, in a test
-	for dir != "/" && !isModule(dir) {
-		dir = filepath.Dir(dir)
-	}
-	return dir
-}
-
-func isModule(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "go.mod"))
-	return err == nil
 }

@@ -77,7 +77,7 @@ func TestParseRefuses(t *testing.T) {
 		{"filesystem: {landlock: true}", `1:24: filesystem.landlock: expected text, found the boolean true`, "on is not true"},
 		{"process: {env: {A: true}}", `1:20: process.env["A"]: expected text, found the boolean true; put it in quotes: "true"`, "a variable is text"},
 		{"process: {env: [A=1]}", `1:16: process.env: expected a mapping of names to text, found a list`, "the form of docker-compose"},
-		{"filesystem:", `1:12: filesystem: expected a mapping with the keys root, mounts, protected, writable, tmp_size, landlock, found nothing`, "nothing"},
+		{"filesystem:", `1:12: filesystem: expected a mapping with the keys root, image, mounts, protected, writable, tmp_size, landlock, found nothing`, "nothing"},
 		{"network: {loopback: yes}", `1:21: network.loopback: expected true or false, found text "yes"`, "yes is text in YAML 1.2"},
 		{"network: {loopback: {}}", `1:21: network.loopback: expected true or false, found a mapping`, "a mapping for a boolean"},
 		{"best_effort: seccomp", `1:14: best_effort: expected a list, found text "seccomp"`, "one item without a list"},

@@ -51,6 +51,7 @@ func policies(t testing.TB) []namedPolicy {
 			Mounts: []policy.Mount{{Source: "/w", Access: policy.AccessWrite, Rights: policy.Rights()}}, TmpSize: 1,
 		}}},
 	}
+	list = append(list, namedPolicy{"image", policy.Policy{Filesystem: policy.Filesystem{Image: "localhost:5000/a b: # x@sha256:0"}}})
 	for _, name := range policy.PresetNames() {
 		p, err := policy.Preset(name)
 		if err != nil {

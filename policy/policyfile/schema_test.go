@@ -98,6 +98,7 @@ func restrict(t *testing.T, s *generate.Schema) {
 	t.Helper()
 	rules := map[string]*generate.Schema{
 		"Filesystem.root":     {Pattern: `^(|host|/[^\x00]+)$`},
+		"Filesystem.image":    {Pattern: `^[^\x00-\x1f\x7f]*$`},
 		"Filesystem.tmp_size": size(),
 		"Filesystem.landlock": enum("", policy.On, policy.Off),
 		"Mount.source":        {Pattern: `^/[^\x00]+$`},
@@ -133,9 +134,13 @@ func restrict(t *testing.T, s *generate.Schema) {
 	merge(bestEffort, &generate.Schema{Items: enum(policy.BestEffortNames()...), UniqueItems: true})
 	writable := generate.NewProperties()
 	writable.Set("writable", &generate.Schema{Const: true})
+	both, one := generate.NewProperties(), uint64(1)
+	both.Set("root", &generate.Schema{MinLength: &one})
+	both.Set("image", &generate.Schema{MinLength: &one})
 	merge(s.Definitions["Filesystem"], &generate.Schema{
 		If:   &generate.Schema{Properties: writable, Required: []string{"writable"}},
 		Then: &generate.Schema{Required: []string{"tmp_size"}},
+		Not:  &generate.Schema{Properties: both, Required: []string{"root", "image"}},
 	})
 }
 
