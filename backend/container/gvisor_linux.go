@@ -71,7 +71,7 @@ func (b *Backend) refusesIDs(o specOptions) error {
 	return &backend.UnsupportedError{
 		Backend: b.Name(), Control: policy.NSUser,
 		Reason: "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
-		Fix:    "be somebody else inside (leave out --user, or process.user), or run it as root",
+		Fix:    "be somebody else inside (--user 1000, or process.user), or run it as root",
 	}
 }
 
