@@ -62,19 +62,6 @@ func (b *Backend) refuses(p *policy.Policy) error {
 	return nil
 }
 
-// refusesIDs says which ids runsc cannot give. An ordinary user has one, which is
-// root's in the keeper, and runsc starts its sentry as somebody else than that.
-func (b *Backend) refusesIDs(o specOptions) error {
-	if b.Kind != GVisor || o.ids > 0 || o.uid != 0 {
-		return nil
-	}
-	return &backend.UnsupportedError{
-		Backend: b.Name(), Control: policy.NSUser,
-		Reason: "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
-		Fix:    "be somebody else inside (--user 1000, or process.user), or run it as root",
-	}
-}
-
 // adaptSpec makes of the configuration of a container one that means the same to
 // runsc. The namespaces are those of the sentry and the gofer: what is inside is
 // in none of this kernel.
@@ -87,15 +74,21 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 	if !loopback { // a new one, in which lo is down, is one without interfaces inside
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
-	if o.ids == 0 && o.uid != 0 { // kavach-runsc makes a namespace in which there is this id
+	if o.ids == 0 { // kavach-runsc makes a namespace in which there is this id
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.uid), HostID: uint32(o.uid), Size: 1}}
-		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.gid), HostID: uint32(o.gid), Size: 1}}
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nestedMapping(o.uid), nestedMapping(o.gid)
 	}
 	// It would show a /sys that it has made up.
 	s.Mounts = append(s.Mounts, specs.Mount{
 		Destination: "/sys", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "nodev", "noexec", "size=4k"},
 	})
+}
+
+// nestedMapping is that of an id inside to the one in the namespace which
+// kavach-runsc makes: any but root's, as which runsc starts no sentry with one id.
+func nestedMapping(id int) []specs.LinuxIDMapping {
+	const nobody = 65534
+	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(cmp.Or(id, nobody)), Size: 1}}
 }
 
 // writableMounts are what is to be written to, as mounts that the sentry knows of:

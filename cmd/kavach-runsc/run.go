@@ -106,15 +106,16 @@ func mustNest(spec *specs.Spec) (id owner, needed bool, err error) {
 		return owner{}, false, nil
 	}
 	if !single(uids) || !single(gids) {
-		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, each to the same id: " +
+		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, to others than 0: " +
 			"without a user namespace, the container has all ids that are mapped where it runs")
 	}
 	return owner{int(uids[0].HostID), int(gids[0].HostID)}, true, nil
 }
 
-// single says whether one id is mapped, and to the same.
+// single says whether one id is mapped. To root's, gVisor would take it for one
+// of many, and start the sentry as another.
 func single(m []specs.LinuxIDMapping) bool {
-	return len(m) == 1 && m[0].Size == 1 && m[0].ContainerID == m[0].HostID && m[0].HostID != 0
+	return len(m) == 1 && m[0].Size == 1 && m[0].HostID != 0
 }
 
 // nest runs this program with the same arguments in a user namespace in which
