@@ -38,6 +38,12 @@ func pids(n int) func(*policy.Policy) {
 	return func(p *policy.Policy) { p.Resources.PIDs = n }
 }
 
+// room is for as many processes as are tried, each of which takes 3 MiB in gVisor.
+func room(p *policy.Policy) {
+	pids(2 * bomblet)(p)
+	p.Resources.Memory = 2 << 30
+}
+
 func tmp(size policy.Bytes) func(*policy.Policy) {
 	return func(p *policy.Policy) { p.Filesystem.TmpSize = size }
 }
@@ -58,7 +64,7 @@ var resourceRows = []Row{
 		Why:    "the number is the policy's",
 		Layers: none,
 		Policy: pids(fewPIDs),
-		Loosen: pids(2 * bomblet),
+		Loosen: room,
 		Attempt: func(e *Env) (bool, string) {
 			return e.Attack("forks", strconv.Itoa(bomblet))
 		},
@@ -122,7 +128,7 @@ var resourceRows = []Row{
 		Layers: none,
 		Policy: pids(fewPIDs),
 		// More processes are possible, up to what the attempt itself stops at.
-		Loosen:  pids(2 * bomblet),
+		Loosen:  room,
 		Attempt: forkBomb,
 	},
 

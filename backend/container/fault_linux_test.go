@@ -42,9 +42,8 @@ func TestHelper(t *testing.T) {
 	if what == "" {
 		return
 	}
-	p := asRootInside(t)
+	b, p := faulty(t, os.Getenv(fakeRuntimeEnv))
 	p.Resources.Timeout = policy.Unlimited
-	b := &Backend{Guest: testbin.Kavach(t), Runtime: os.Getenv(fakeRuntimeEnv)}
 	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
 	ctx := context.Background()
 	fail := func(err error) {
