@@ -78,15 +78,25 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 	if !loopback { // a new one, in which lo is down, is one without interfaces inside
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
-	if o.ids == 0 && o.uid != 0 { // kavach-runsc makes a namespace in which there is this id
+	if o.ids == 0 {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.uid), HostID: uint32(o.uid), Size: 1}}
-		s.Linux.GIDMappings = []specs.LinuxIDMapping{{ContainerID: uint32(o.gid), HostID: uint32(o.gid), Size: 1}}
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nested(o.uid), nested(o.gid)
 	}
 	// It would show a /sys that it has made up.
 	s.Mounts = append(s.Mounts, specs.Mount{
 		Destination: "/sys", Type: "tmpfs", Source: "tmpfs", Options: []string{"ro", "nosuid", "nodev", "noexec", "size=4k"},
 	})
+}
+
+// nested maps an id where the keeper has but one. kavach-runsc makes a namespace in
+// which that is another than 0, which it could not do without.
+func nested(id int) []specs.LinuxIDMapping {
+	const nobody = 65534
+	host := id
+	if host == 0 {
+		host = nobody
+	}
+	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(host), Size: 1}}
 }
 
 // adaptSetup leaves out what gVisor's kernel does not have, and the sentry's own

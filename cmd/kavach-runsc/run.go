@@ -95,8 +95,9 @@ type owner struct{ uid, gid int }
 
 // mustNest says whether a user namespace has to be made first. gVisor's files are
 // those that its gofer sees, in the user namespace of the specification, which
-// must be below one that maps the same ids. As an ordinary user there is one id
-// to map, and Kavach's keeper has it as 0.
+// must be below one that maps those ids. As an ordinary user there is one id to
+// map, and Kavach's keeper has it as 0: it is mapped to the one that the
+// specification maps the container's to.
 func mustNest(spec *specs.Spec) (id owner, needed bool, err error) {
 	if _, ok := specutils.GetNS(specs.UserNamespace, spec); !ok {
 		return owner{}, false, nil
@@ -106,15 +107,16 @@ func mustNest(spec *specs.Spec) (id owner, needed bool, err error) {
 		return owner{}, false, nil
 	}
 	if !single(uids) || !single(gids) {
-		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, each to the same id: " +
+		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, each to one that is not 0: " +
 			"without a user namespace, the container has all ids that are mapped where it runs")
 	}
 	return owner{int(uids[0].HostID), int(gids[0].HostID)}, true, nil
 }
 
-// single says whether one id is mapped, and to the same.
+// single says whether one id is mapped, and not to 0: as 0, gVisor would give its
+// sentry another id, which is not there.
 func single(m []specs.LinuxIDMapping) bool {
-	return len(m) == 1 && m[0].Size == 1 && m[0].ContainerID == m[0].HostID && m[0].HostID != 0
+	return len(m) == 1 && m[0].Size == 1 && m[0].HostID != 0
 }
 
 // nest runs this program with the same arguments in a user namespace in which
