@@ -68,6 +68,32 @@ type Pauser interface {
 	Resume(ctx context.Context) error
 }
 
+// Snapshotter is an Instance whose state can be kept, and gone on with later, also
+// on another machine. It is asked for by an assertion, as Pauser is; a backend
+// without it needs to say nothing. No backend has it in this version: gVisor's
+// checkpoint and the snapshots of a VM are what it is shaped after.
+type Snapshotter interface {
+	// Snapshot writes the state of the place, its memory and what is in its own
+	// file systems, to files in dir, which is empty, the caller's, and open to
+	// nobody else: whatever secret a command has in memory is in there. Commands
+	// are stopped meanwhile, and go on afterwards, also where it fails; then dir
+	// may hold anything, and is of no use. What was mounted from the host is not
+	// part of it. Snapshots of a paused instance leave it paused.
+	Snapshot(ctx context.Context, dir string) error
+}
+
+// Restorer is a Backend that makes an instance of what a Snapshotter of it wrote.
+type Restorer interface {
+	// Restore is Create of an instance with the commands of the snapshot in dir.
+	// Spec has another ID than the one that was kept, and must ask for the same
+	// policy and image: the backend holds what dir says against it, and refuses
+	// what differs, as dir came from a disk. Proofs are taken anew. Commands that
+	// ran go on unseen, with their input and output at an end: nobody has their
+	// Process. Two instances of one snapshot must not get the same randomness: the
+	// backend tells the kernel inside, or refuses.
+	Restore(ctx context.Context, spec Spec, dir string) (Instance, error)
+}
+
 // WindowSize is the size of a terminal, in characters.
 type WindowSize struct{ Rows, Cols uint16 }
 

@@ -169,7 +169,7 @@ func (g *guest) confine(s *Setup, probe [2]int, tasks []int) error {
 // begin is the end of the set-up: the probe, and what waits for commands.
 func (g *guest) begin(s *Setup, probe [2]int) error {
 	if s.Probe {
-		if err := g.probe(probe, s.ProbeForks); err != nil {
+		if err := g.probe(probe, s); err != nil {
 			return err
 		}
 	}

@@ -272,13 +272,13 @@ func lookup(name string, env []string, dir string) (string, error) {
 // probe forks a probe, as a command is forked, and waits until the host is done
 // with it. It is in the guest's memory meanwhile, as a command is until its
 // execve, so nothing but it and what answers for the filter runs until then.
-func (g *guest) probe(fds [2]int, forks bool) error {
+func (g *guest) probe(fds [2]int, s *Setup) error {
 	hostFile := make([]byte, 4096)
 	n, err := unix.Read(fds[0], hostFile)
 	if err != nil {
 		return fail("probe", "name of the host's file", err)
 	}
-	p, err := newProbeSpec(string(hostFile[:n]), g.bare, forks)
+	p, err := newProbeSpec(string(hostFile[:n]), g.bare, s)
 	if err != nil {
 		return fail("probe", "prepare", err)
 	}

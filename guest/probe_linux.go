@@ -32,6 +32,8 @@ const (
 	TryPerf                       // perf_event_open with flags that there are not: EINVAL
 	TryUserfaultfd                // userfaultfd with flags that there are not: EINVAL
 	TrySetns                      // setns(-1): EBADF
+	TryMap                        // map as much memory as RLIMIT_AS says, where something is mapped: ENOMEM
+	TryFork                       // fork where RLIMIT_NPROC says that this process is one too many: EAGAIN
 	attempts
 )
 
@@ -68,13 +70,14 @@ func DecodeReport(b []byte) (r Report, err error) {
 // probeSpec is what a probe needs, in memory that does not move.
 type probeSpec struct {
 	forks                  bool // each attempt is made by a child
+	limits                 bool // TryMap and TryFork are made
 	canary, root, hostFile *byte
 	route, local           unix.RawSockaddrInet4
 	report                 [attempts]uint32
 }
 
-func newProbeSpec(hostFile string, bare *Bare, forks bool) (*probeSpec, error) {
-	p := &probeSpec{forks: forks}
+func newProbeSpec(hostFile string, bare *Bare, s *Setup) (*probeSpec, error) {
+	p := &probeSpec{forks: s.ProbeForks, limits: s.ProbeLimits}
 	var err error
 	canary, write := CanaryPath, "/.write-canary"
 	if bare != nil {
@@ -117,6 +120,7 @@ func runProbe(c *childSpec) {
 	for a := Attempt(0); a < attempts; a++ {
 		switch {
 		case a == TryControl: // the guest has done it
+		case (a == TryMap || a == TryFork) && !p.limits:
 		case p.forks:
 			p.report[a] = tryInChild(p, a)
 		default:
@@ -208,7 +212,58 @@ func try(p *probeSpec, a Attempt) uint32 {
 		_, _, err = syscall.RawSyscall(unix.SYS_USERFAULTFD, 0xffff_ffff, 0, 0)
 	case TrySetns:
 		_, _, err = syscall.RawSyscall(unix.SYS_SETNS, ^uintptr(0), 0, 0)
+	case TryMap:
+		return tryMap()
+	case TryFork:
+		return tryFork()
 	}
+	return uint32(err)
+}
+
+//go:norace
+//go:nosplit
+func tryMap() uint32 {
+	var limit [2]uint64 // struct rlimit64: soft, hard
+	_, _, err := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_AS, 0, uintptr(unsafe.Pointer(&limit)), 0, 0)
+	if err != 0 {
+		return uint32(err)
+	}
+	const most = 1 << 46 // what there are addresses for: more fails of itself
+	if limit[0] > most {
+		return 0
+	}
+	size := uintptr(limit[0])
+	at, _, err := syscall.RawSyscall6(unix.SYS_MMAP, 0, size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE, ^uintptr(0), 0)
+	if err == 0 {
+		syscall.RawSyscall(unix.SYS_MUNMAP, at, size, 0)
+	}
+	return uint32(err)
+}
+
+//go:norace
+//go:nosplit
+func tryFork() uint32 {
+	var was [2]uint64
+	_, _, err := syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NPROC, 0, uintptr(unsafe.Pointer(&was)), 0, 0)
+	if err != 0 || was[1] == ^uint64(0) {
+		return uint32(err)
+	}
+	few := [2]uint64{1, was[1]}
+	_, _, err = syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NPROC, uintptr(unsafe.Pointer(&few)), 0, 0, 0)
+	if err != 0 {
+		return 0 // it does not fail of the limit
+	}
+	pid, _, err := syscall.RawSyscall6(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if err == 0 && pid == 0 {
+		for {
+			syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+		}
+	}
+	if err == 0 {
+		syscall.RawSyscall6(unix.SYS_WAIT4, pid, 0, unix.WALL, 0, 0, 0)
+	}
+	syscall.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NPROC, uintptr(unsafe.Pointer(&was)), 0, 0, 0)
 	return uint32(err)
 }
 

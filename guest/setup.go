@@ -55,6 +55,9 @@ type Setup struct {
 	// descriptors. With ProbeForks, each attempt is made by a child of it, as the
 	// filter may kill who makes it.
 	Probe, ProbeForks bool
+
+	// ProbeLimits has the probe try TryMap and TryFork as well.
+	ProbeLimits bool
 }
 
 // Bare is what a guest without namespaces needs to know beside the rest.
@@ -185,6 +188,7 @@ func (f *Setup) encode(e *encoder) {
 	e.bool(f.OOMFirst)
 	e.bool(f.Probe)
 	e.bool(f.ProbeForks)
+	e.bool(f.ProbeLimits)
 	e.bool(f.Contained)
 	e.bool(f.Bare != nil)
 	if f.Bare != nil {
@@ -207,7 +211,7 @@ func (f *Setup) decode(d *decoder) {
 	f.Confine.decode(d)
 	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
 	f.Tasks, f.CgroupNS, f.OOMFirst = d.u32(), d.bool(), d.bool()
-	f.Probe, f.ProbeForks, f.Contained = d.bool(), d.bool(), d.bool()
+	f.Probe, f.ProbeForks, f.ProbeLimits, f.Contained = d.bool(), d.bool(), d.bool(), d.bool()
 	if d.bool() {
 		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
 	}

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,6 +51,13 @@ type Target struct {
 	// Inside says that commands are no processes of this kernel: rows look for them
 	// by a command inside, and on the host for what the sandbox is made of.
 	Inside bool
+
+	// NoTwin are rows, by their names, whose twin fails for a reason of the
+	// backend's own, and which.
+	NoTwin map[string]string
+
+	// Refuses are rows, by their names, whose policy is refused, and why.
+	Refuses map[string]string
 
 	// Except are rows, by their names, that need not hold, and why what gets
 	// through is not what the row is about. They are tried all the same.
@@ -147,9 +155,9 @@ type Env struct {
 
 // Run runs every row on the target.
 func Run(t *testing.T, target Target) {
-	for name := range target.Except {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(target.Except)), slices.Collect(maps.Keys(target.Refuses)), slices.Collect(maps.Keys(target.NoTwin))) {
 		if !slices.ContainsFunc(Rows(), func(r Row) bool { return r.Name == name }) {
-			t.Errorf("%q is excepted, and there is no such row", name)
+			t.Errorf("%q is named, and there is no such row", name)
 		}
 	}
 	for _, row := range Rows() {
@@ -160,6 +168,10 @@ func Run(t *testing.T, target Target) {
 func runRow(t *testing.T, target Target, row Row) {
 	if !has(target, row.Layers) {
 		scoresNothing(t, target, row)
+		return
+	}
+	if why := target.Refuses[row.Name]; why != "" {
+		refused(t, target, row, why)
 		return
 	}
 	if row.AsRoot && os.Geteuid() != 0 {
@@ -192,6 +204,8 @@ func runRow(t *testing.T, target Target, row Row) {
 		switch {
 		case row.NoTwin != "":
 			t.Log("no twin:", row.NoTwin)
+		case target.NoTwin[row.Name] != "":
+			t.Log("no twin:", target.NoTwin[row.Name])
 		case target.fixed(row) != "":
 			t.Log("no twin:", target.fixed(row))
 		case row.RootTwin && os.Geteuid() != 0:
@@ -212,6 +226,25 @@ func runRow(t *testing.T, target Target, row Row) {
 			}
 		}
 	})
+}
+
+// refused sees a control named that the policy of a row asks for in vain.
+func refused(t *testing.T, target Target, row Row, why string) {
+	t.Helper()
+	dir, _ := workspace(t, "")
+	p := target.strict(t)
+	p.Filesystem.Mounts = []policy.Mount{{Source: dir}}
+	row.Policy(&p)
+	b := target.New()
+	sb, err := (&kavach.Runtime{Backends: []backend.Backend{b}}).Create(t.Context(), kavach.Config{Policy: p, Backend: b.Name()})
+	var unsupported *backend.UnsupportedError
+	if !errors.As(err, &unsupported) || !slices.Contains(row.Layers, unsupported.Control) {
+		t.Errorf("CONTAINMENT %d: %v, want a refusal that names one of %v: %s", row.Number, err, row.Layers, why)
+	}
+	if sb != nil {
+		_ = sb.Destroy(context.Background())
+	}
+	t.Log(err)
 }
 
 // has reports whether the target has all of these layers.

@@ -202,8 +202,8 @@ var resourceRows = []Row{
 const floodSize = 64
 
 // otherSize is how much is tried, in MiB, of what takes less memory of a kernel
-// that is not this one.
-var otherSize = map[string]int{"pipes": 400, "semaphores": 2048}
+// that is not this one; and of what such a kernel bounds by addresses alone.
+var otherSize = map[string]int{"pipes": 400, "semaphores": 2048, "anonymous": 2048}
 
 // memoryRow is a row of CONTAINMENT 51: much more than is allowed, by one kind
 // of memory.

@@ -1,7 +1,7 @@
 package container
 
 import (
-	"fmt"
+	"cmp"
 	"os"
 	"slices"
 
@@ -10,15 +10,13 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/jail"
 	"github.com/kavach-dev/kavach/policy"
 )
 
 // What is different where the runtime is runsc, which brings a kernel of its own:
 // the sentry, a program that serves the system calls of the container, and the
 // gofer, which opens its files.
-
-// platforms are the ways in which gVisor gets at system calls.
-var platforms = []string{"systrap", "ptrace", "kvm"}
 
 // What a sandbox of gVisor takes of this machine beside what its commands use: the
 // memory of the sentry and the gofer, their threads, and for each process inside
@@ -45,10 +43,8 @@ func (b *Backend) refuses(p *policy.Policy) error {
 	if b.Kind != GVisor {
 		return nil
 	}
-	if b.Platform != "" && !slices.Contains(platforms, b.Platform) {
-		return &backend.UnavailableError{
-			Backend: b.Name(), Reason: fmt.Sprintf("gVisor has no platform %q", b.Platform), Fix: "use systrap, ptrace or kvm",
-		}
+	if err := b.platformError(); err != nil {
+		return err
 	}
 	narrowed := func(m policy.Mount) bool { return len(m.Rights) > 0 }
 	switch {
@@ -64,6 +60,19 @@ func (b *Backend) refuses(p *policy.Policy) error {
 		}
 	}
 	return nil
+}
+
+// refusesIDs says which ids runsc cannot give. An ordinary user has one, which is
+// root's in the keeper, and runsc starts its sentry as somebody else than that.
+func (b *Backend) refusesIDs(o specOptions) error {
+	if b.Kind != GVisor || o.ids > 0 || o.uid != 0 {
+		return nil
+	}
+	return &backend.UnsupportedError{
+		Backend: b.Name(), Control: policy.NSUser,
+		Reason: "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
+		Fix:    "be somebody else inside (leave out --user, or process.user), or run it as root",
+	}
 }
 
 // adaptSpec makes of the configuration of a container one that means the same to
@@ -99,11 +108,39 @@ func nested(id int) []specs.LinuxIDMapping {
 	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(host), Size: 1}}
 }
 
+// writableMounts are what is to be written to, as mounts that the sentry knows of:
+// to it the root directory is one, whatever is mounted in there for the gofer, and
+// read-only as a whole. What the keeper has mounted read-only stays so.
+func writableMounts(p *policy.Policy) (list []specs.Mount) {
+	for _, m := range p.Filesystem.Mounts {
+		if m.Access == "" || m.Access == policy.AccessRead {
+			continue
+		}
+		target := cmp.Or(m.Target, m.Source)
+		list = append(list, specs.Mount{
+			Destination: target, Type: "bind", Source: jail.Bundle + "/rootfs" + target, Options: []string{"rbind", "rw", "nosuid", "nodev"},
+		})
+	}
+	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) }) // what is above comes first
+	return list
+}
+
 // adaptSetup leaves out what gVisor's kernel does not have, and the sentry's own
 // layers are there for.
 func adaptSetup(s *guest.Setup) {
 	s.Confine.Landlock, s.Confine.Unheard = false, true
+	for n := range s.Rlimits { // it is there where there is no cgroup
+		if l := &s.Rlimits[n]; l.Resource == unix.RLIMIT_DATA {
+			l.Resource, l.Value = unix.RLIMIT_AS, l.Value+reserved
+			s.ProbeLimits = true
+		}
+	}
 }
+
+// reserved is for what programs map and never use, which counts for RLIMIT_AS: the
+// runtime of Go takes 600 MiB of addresses. To RLIMIT_DATA, which leaves it out,
+// gVisor holds nothing but the heap of brk(2).
+const reserved = 1 << 30
 
 // runscFlags are for every call of runsc. The sentry opens no file: the gofer does
 // (directfs=false). Overlays are the keeper's, whose layers are looked at.

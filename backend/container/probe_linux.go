@@ -35,5 +35,8 @@ func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
 		return info, nil
 	}
 	info.Notes = append(info.Notes, about.notes()...)
+	if b.Kind == GVisor {
+		info.Notes = append(info.Notes, b.tryPlatforms(ctx, &p, i.runtime)...)
+	}
 	return info, nil
 }

@@ -89,7 +89,7 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 		return nil, r.unavailable(fmt.Sprintf("%s run did not end within %v; %s", r.path, r.patience(), r.words()))
 	}
 	if e.err != nil || e.exit.Code != 0 {
-		return nil, r.failed(e)
+		return nil, r.failed(ctx, e)
 	}
 	if err := r.readPID(); err != nil {
 		return nil, err
@@ -217,7 +217,7 @@ func (r *run) explain(ctx context.Context, err error, end <-chan ended) error {
 	case r.jail.OOMKills() > 0:
 		return r.noMemory()
 	case e.err == nil && e.exit.Code != 0:
-		return r.failed(e)
+		return r.failed(ctx, e)
 	case ctx.Err() != nil:
 		return r.unavailable(fmt.Sprintf("%s did not start a container within %v; %s", r.path, r.patience(), r.words()))
 	case errors.As(err, &failed):
@@ -227,7 +227,7 @@ func (r *run) explain(ctx context.Context, err error, end <-chan ended) error {
 }
 
 // failed says why the runtime did not do it.
-func (r *run) failed(e ended) error {
+func (r *run) failed(ctx context.Context, e ended) error {
 	how := fmt.Sprintf("%s run: exit status %d", r.path, e.exit.Code)
 	switch {
 	case e.err != nil:
@@ -239,6 +239,8 @@ func (r *run) failed(e ended) error {
 	switch {
 	case r.jail.OOMKills() > 0:
 		return r.noMemory()
+	case r.backend.Kind == GVisor:
+		return r.runscFailed(ctx, e, how)
 	case r.ids == 0 && r.uid != 0:
 		return &backend.UnsupportedError{
 			Backend: r.backend.Name(), Control: policy.NSUser,

@@ -214,6 +214,8 @@ func (r *run) gvisorProofs(e evidence.Evidence, spec *backend.Spec, list []backe
 			*p = r.sentryDomain()
 		case policy.RootReadonly:
 			*p = r.sentryReadonly(*p)
+		case policy.Limits:
+			*p = r.sentryLimits(e, spec.Policy.Resources.Effective(), *p)
 		}
 	}
 	return append(list, imageProof(spec.Image), r.kernelProof(e))

@@ -121,3 +121,20 @@ func (r *run) sentryReadonly(p backend.Proof) backend.Proof {
 	p.Outside = fmt.Sprintf("/proc/%d/mountinfo, of the gofer: / is read-only: %t", r.gvisor.gofer, root.Readonly)
 	return p
 }
+
+// sentryLimits: a cgroup bounds the sentry, and all that it serves. Without one,
+// the limits of each command are the sentry's to keep, and the probe tried them.
+func (r *run) sentryLimits(e evidence.Evidence, want policy.Resources, p backend.Proof) backend.Proof {
+	if e.Cgroup != nil || want.Memory < 0 || want.PIDs < 0 || want.CPUs < 0 {
+		return p
+	}
+	memory, fork := e.Report[guest.TryMap], e.Report[guest.TryFork]
+	p.State = backend.Missing
+	if memory == unix.ENOMEM && fork == unix.EAGAIN {
+		p.State = backend.Partial
+	}
+	p.Outside = fmt.Sprintf("no cgroup (%v)", e.CgroupErr)
+	p.Inside = fmt.Sprintf("the sentry keeps rlimits: map as much as RLIMIT_AS (%d for each process): %s; a process more than RLIMIT_NPROC (set to 1 for this): %s; CPU not bounded",
+		int64(want.Memory)+reserved, evidence.Answer(memory), evidence.Answer(fork))
+	return p
+}
