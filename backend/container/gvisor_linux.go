@@ -74,9 +74,9 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 	if !loopback { // a new one, in which lo is down, is one without interfaces inside
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace})
 	}
-	if o.ids == 0 { // kavach-runsc makes a namespace in which there is this id
+	if o.ids == 0 {
 		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
-		s.Linux.UIDMappings, s.Linux.GIDMappings = nestedMapping(o.uid), nestedMapping(o.gid)
+		s.Linux.UIDMappings, s.Linux.GIDMappings = nested(o.uid), nested(o.gid)
 	}
 	// It would show a /sys that it has made up.
 	s.Mounts = append(s.Mounts, specs.Mount{
@@ -84,11 +84,15 @@ func adaptSpec(s *specs.Spec, o specOptions, loopback bool) {
 	})
 }
 
-// nestedMapping is that of an id inside to the one in the namespace which
-// kavach-runsc makes: any but root's, as which runsc starts no sentry with one id.
-func nestedMapping(id int) []specs.LinuxIDMapping {
+// nested maps an id where the keeper has but one. kavach-runsc makes a namespace in
+// which that is another than 0, which it could not do without.
+func nested(id int) []specs.LinuxIDMapping {
 	const nobody = 65534
-	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(cmp.Or(id, nobody)), Size: 1}}
+	host := id
+	if host == 0 {
+		host = nobody
+	}
+	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(host), Size: 1}}
 }
 
 // writableMounts are what is to be written to, as mounts that the sentry knows of:

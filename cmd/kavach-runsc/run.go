@@ -95,8 +95,9 @@ type owner struct{ uid, gid int }
 
 // mustNest says whether a user namespace has to be made first. gVisor's files are
 // those that its gofer sees, in the user namespace of the specification, which
-// must be below one that maps the same ids. As an ordinary user there is one id
-// to map, and Kavach's keeper has it as 0.
+// must be below one that maps those ids. As an ordinary user there is one id to
+// map, and Kavach's keeper has it as 0: it is mapped to the one that the
+// specification maps the container's to.
 func mustNest(spec *specs.Spec) (id owner, needed bool, err error) {
 	if _, ok := specutils.GetNS(specs.UserNamespace, spec); !ok {
 		return owner{}, false, nil
@@ -106,14 +107,14 @@ func mustNest(spec *specs.Spec) (id owner, needed bool, err error) {
 		return owner{}, false, nil
 	}
 	if !single(uids) || !single(gids) {
-		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, to others than 0: " +
+		return owner{}, false, errors.New("the user namespace of the specification must map one uid and one gid, each to one that is not 0: " +
 			"without a user namespace, the container has all ids that are mapped where it runs")
 	}
 	return owner{int(uids[0].HostID), int(gids[0].HostID)}, true, nil
 }
 
-// single says whether one id is mapped. To root's, gVisor would take it for one
-// of many, and start the sentry as another.
+// single says whether one id is mapped, and not to 0: as 0, gVisor would give its
+// sentry another id, which is not there.
 func single(m []specs.LinuxIDMapping) bool {
 	return len(m) == 1 && m[0].Size == 1 && m[0].HostID != 0
 }
