@@ -151,15 +151,18 @@ func (e *Env) count() *counter {
 func (c *counter) most(e *Env) (processes, tasks int) {
 	e.Helper()
 	c.stdin.Close()
-	line, err := c.out.ReadString('\n')
-	if err != nil {
-		e.Fatal(errors.Join(err, <-c.end))
+	text, err := io.ReadAll(c.out)
+	if err == nil {
+		err = <-c.end
 	}
-	if _, err := fmt.Sscan(line, &processes, &tasks); err != nil {
-		e.Fatalf("the counter says %q: %v", line, err)
-	}
-	if err := <-c.end; err != nil {
+	// Where the guest gets no more of the CPU, the deadline ends the whole sandbox.
+	if err != nil && e.Sandbox.State() != kavach.Destroyed {
 		e.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	last := lines[len(lines)-1]
+	if _, err := fmt.Sscan(last, &processes, &tasks); err != nil {
+		e.Fatalf("the counter says %q: %v", last, err)
 	}
 	return processes, tasks
 }

@@ -49,7 +49,7 @@ func processes(words []string) (string, error) {
 }
 
 // count counts processes and tasks, but its own, until its input ends, and prints
-// the most that there were.
+// the most that there were, whenever there are more.
 func count([]string) (string, error) {
 	fmt.Println("counting")
 	done := make(chan struct{})
@@ -64,7 +64,10 @@ func count([]string) (string, error) {
 			ids, _ := filepath.Glob(name + "/task/[0-9]*")
 			all += len(ids)
 		}
-		processes, tasks = max(processes, len(names)), max(tasks, all)
+		if len(names) > processes || all > tasks {
+			processes, tasks = max(processes, len(names)), max(tasks, all)
+			fmt.Println(processes, tasks)
+		}
 		select {
 		case <-done:
 			return fmt.Sprintf("%d %d", processes, tasks), nil
