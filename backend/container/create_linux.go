@@ -40,7 +40,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 	for n, path := range runtimes {
 		i, err := b.create(ctx, spec, cfg, path)
 		if err == nil {
-			i.notes = notes
+			i.notes = append(notes, i.jail.Notes()...)
 			return i, nil
 		}
 		var unavailable *backend.UnavailableError
