@@ -3,16 +3,14 @@ package layer
 import (
 	"context"
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-const (
-	page = 4096
-	// shortLink is what a symbolic link needs no page for on a tmpfs
-	// (SHORT_SYMLINK_LEN, mm/shmem.c).
-	shortLink = 128
-)
+// shortLink is what a symbolic link needs no page for on a tmpfs
+// (SHORT_SYMLINK_LEN, mm/shmem.c).
+const shortLink = 128
 
 // Size counts what a copy of the tree takes of a tmpfs: bytes, in whole pages,
 // and inodes. Holes count as what they are read as, and each name of a file as a
@@ -59,6 +57,7 @@ func (n *node) pages() int64 {
 	default:
 		return 0
 	}
+	page := int64(os.Getpagesize())
 	return (n.size + page - 1) / page * page
 }
 
