@@ -24,12 +24,6 @@ const (
 	maxCopyFiles = 1 << 18
 )
 
-// rootCopy says that the root is a copy, and how large.
-type rootCopy struct {
-	bytes, files int64
-	refused      *overlayError
-}
-
 // overlayError says that the kernel refuses to lay the layers over each other.
 type overlayError struct{ errno unix.Errno }
 
@@ -79,7 +73,7 @@ func (c *Config) copyRoot(ctx context.Context, refused *overlayError) error {
 	if err != nil {
 		return fmt.Errorf("%w; look how large a copy of %s would be: %w", refused, what, err)
 	}
-	c.copied = &rootCopy{bytes: budget.Bytes(), files: budget.Files(), refused: refused}
+	c.copied = &rootCopy{bytes: budget.Bytes(), files: budget.Files(), why: refused}
 	return nil
 }
 
@@ -136,5 +130,5 @@ func (j *Jail) Notes() []string {
 	if len(j.cfg.Layers) == 0 {
 		what = j.cfg.Root
 	}
-	return []string{fmt.Sprintf("%v; %s was copied into memory: %d MiB", j.cfg.copied.refused, what, (j.cfg.copied.bytes+mib-1)/mib)}
+	return []string{fmt.Sprintf("%v; %s was copied into memory: %d MiB", j.cfg.copied.why, what, (j.cfg.copied.bytes+mib-1)/mib)}
 }

@@ -94,6 +94,12 @@ type Config struct {
 	place  string    // of a bare jail: its own directory
 }
 
+// rootCopy says that the root directory is a copy in memory, and why.
+type rootCopy struct {
+	bytes, files int64
+	why          error
+}
+
 // Container says what a keeper is for.
 type Container struct {
 	// Config is the runtime's config.json (OCI runtime-spec).
