@@ -26,7 +26,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err := b.refuses(&spec.Policy); err != nil {
 		return nil, err
 	}
-	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, Without: b.without})
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, NoOverlay: b.noOverlay, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
