@@ -8,12 +8,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -178,7 +180,7 @@ func TestImageTooLargeToCopy(t *testing.T) {
 		i, err := b.Create(t.Context(), backend.Spec{ID: id, Policy: p, Image: &backend.Image{Ref: "test", Layers: []string{base}}})
 		var wrong *policy.FieldError
 		large := errors.As(err, &wrong) && wrong.Field == "filesystem.image" && strings.Contains(wrong.Problem, "overlayfs is not to be had (invalid argument)") &&
-			strings.Contains(wrong.Problem, "1024 MiB") && wrong.Fix != ""
+			strings.Contains(wrong.Problem, "larger than 1024 MiB") && wrong.Fix != ""
 		if large != tt.noOverlay || !tt.noOverlay && err != nil {
 			t.Errorf("%s: %v", tt.why, err)
 		}
@@ -191,4 +193,29 @@ func TestImageTooLargeToCopy(t *testing.T) {
 			t.Errorf("%s: left behind: %v", tt.why, left)
 		}
 	}
+}
+
+// copyEnv is the directory that the helper "copies" has as the root.
+const copyEnv = "KAVACH_FAULT_COPY"
+
+// copies makes and destroys sandboxes with a copy of the root.
+func copies(_ *kavach.Runtime, p policy.Policy) {
+	p.Filesystem.Root = os.Getenv(copyEnv)
+	loop(&kavach.Runtime{Backends: []backend.Backend{&Backend{Guest: os.Getenv(guestEnv), noOverlay: true}}}, p)
+}
+
+// TestImageCopyKillNine: a copy that is being made is gone with who makes it.
+func TestImageCopyKillNine(t *testing.T) {
+	root := rootfs(t)
+	const size = 256 << 20 // which takes longer than all else
+	large := filepath.Join(root, "large")
+	if err := errors.Join(os.Symlink("busybox", filepath.Join(root, "bin/true")), write(large, "", 0o644), os.Truncate(large, size)); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(copyEnv, root)
+	testclock.Try(t, func(t testing.TB) {
+		for range 8 {
+			killSomewhere(t, "copies", 300*time.Millisecond)
+		}
+	})
 }

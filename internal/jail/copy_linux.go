@@ -66,7 +66,7 @@ func (c *Config) copyRoot(ctx context.Context, refused *overlayError) error {
 	if errors.As(err, &large) {
 		return &policy.FieldError{
 			Field:   field,
-			Problem: fmt.Sprintf("%v, and of %s only %d MiB and %d files would be copied into memory, which it has more of", refused, what, maxCopyBytes>>20, maxCopyFiles),
+			Problem: fmt.Sprintf("%v, and %s is larger than %d MiB or %d files, which is all that would be copied into memory", refused, what, maxCopyBytes>>20, maxCopyFiles),
 			Fix:     "use a kernel that has overlayfs, for ordinary users Linux 5.11 or newer; or a smaller root directory",
 		}
 	}
