@@ -123,7 +123,7 @@ func (s *Store) pullInto(ctx context.Context, d *storeDir, ref Reference, stagin
 // explainLimit says how a bound is raised.
 func explainLimit(err error) error {
 	if limit := (*layer.LimitError)(nil); errors.As(err, &limit) {
-		return fmt.Errorf("%w: it may be made to fill the disk; if you trust it, raise that limit (%s of image.Limits)", err, limit.What)
+		return fmt.Errorf("%w: it may be made to fill the disk; if you trust it, raise that limit (kavach image pull --max-%s, or image.Limits)", err, limit.What)
 	}
 	return err
 }

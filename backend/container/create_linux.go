@@ -61,9 +61,6 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config, path string) (_ *instance, err error) {
 	cfg.Container = &jail.Container{Programs: []string{path}, UserNS: 1, BindTmp: b.Kind == GVisor, Tasks: runtimeTasks}
 	o := optionsOf(&cfg)
-	if err := b.refusesIDs(o); err != nil {
-		return nil, err
-	}
 	if !o.with(policy.SeccompOn) {
 		cfg.Container.UserNS = -1
 	}

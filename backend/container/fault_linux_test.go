@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -41,9 +42,8 @@ func TestHelper(t *testing.T) {
 	if what == "" {
 		return
 	}
-	p := asRootInside(t)
+	b, p := faulty(t, os.Getenv(fakeRuntimeEnv))
 	p.Resources.Timeout = policy.Unlimited
-	b := &Backend{Guest: testbin.Kavach(t), Runtime: os.Getenv(fakeRuntimeEnv)}
 	rt := &kavach.Runtime{Backends: []backend.Backend{b}}
 	ctx := context.Background()
 	fail := func(err error) {
@@ -80,6 +80,24 @@ func asRootInside(t testing.TB) policy.Policy {
 	p := bestEffort(t)
 	p.Process.User = "0:0"
 	return p
+}
+
+// faulty is the backend of a runtime, and a policy that it can serve, whoever the
+// caller is.
+func faulty(t testing.TB, path string) (*Backend, policy.Policy) {
+	b := &Backend{Guest: testbin.Kavach(t), Runtime: path}
+	if filepath.Base(path) != "kavach-runsc" {
+		return b, asRootInside(t)
+	}
+	b.Kind = GVisor
+	return b, bestEffort(t)
+}
+
+// allRuntimes are those of both backends.
+func allRuntimes(t *testing.T) map[string]string {
+	all := maps.Clone(runtimes(t))
+	all["kavach-runsc"] = testbin.Runsc(t)
+	return all
 }
 
 // helper starts one, and waits until it says that it is up.
@@ -176,7 +194,7 @@ func swept(t testing.TB, id string) {
 // TestKillNine: with its owner, a container ends, with its runtime's and its own
 // processes and mounts, and the next start removes the rest.
 func TestKillNine(t *testing.T) {
-	for name, path := range runtimes(t) {
+	for name, path := range allRuntimes(t) {
 		for _, what := range []string{"hold", "paused"} {
 			if what == "paused" && os.Geteuid() != 0 {
 				continue // this user has no freezer
@@ -207,7 +225,7 @@ func TestKillNineAnywhere(t *testing.T) {
 	if testing.Short() {
 		rounds = 6
 	}
-	for name, path := range runtimes(t) {
+	for name, path := range allRuntimes(t) {
 		t.Run(name, func(t *testing.T) {
 			for range rounds {
 				cmd, _ := helper(t, "loop", path)
@@ -300,19 +318,20 @@ func childOf(t testing.TB, pid int) int {
 
 // TestDestroyTwice: destroy against destroy, and against a command.
 func TestDestroyTwice(t *testing.T) {
-	for name, path := range runtimes(t) {
+	for name, path := range allRuntimes(t) {
 		t.Run(name, func(t *testing.T) {
-			sb, err := create(t, &Backend{Guest: testbin.Kavach(t), Runtime: path}, asRootInside(t))
+			b, p := faulty(t, path)
+			sb, err := create(t, b, p)
 			if err != nil {
 				t.Fatal(err)
 			}
 			all := family(keeperOf(t, sb.ID()))
-			p, err := sb.Start(t.Context(), sleeper)
+			command, err := sb.Start(t.Context(), sleeper)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ended := make(chan error, 3)
-			go func() { _, err := p.Wait(context.Background()); ended <- ignore(err, backend.ErrDestroyed) }()
+			go func() { _, err := command.Wait(context.Background()); ended <- ignore(err, backend.ErrDestroyed) }()
 			for range 2 {
 				go func() { ended <- sb.Destroy(context.Background()) }()
 			}

@@ -62,19 +62,6 @@ func (b *Backend) refuses(p *policy.Policy) error {
 	return nil
 }
 
-// refusesIDs says which ids runsc cannot give. An ordinary user has one, which is
-// root's in the keeper, and runsc starts its sentry as somebody else than that.
-func (b *Backend) refusesIDs(o specOptions) error {
-	if b.Kind != GVisor || o.ids > 0 || o.uid != 0 {
-		return nil
-	}
-	return &backend.UnsupportedError{
-		Backend: b.Name(), Control: policy.NSUser,
-		Reason: "an ordinary user has one id to give, and runsc cannot start with that as uid 0",
-		Fix:    "be somebody else inside (leave out --user, or process.user), or run it as root",
-	}
-}
-
 // adaptSpec makes of the configuration of a container one that means the same to
 // runsc. The namespaces are those of the sentry and the gofer: what is inside is
 // in none of this kernel.

@@ -45,7 +45,7 @@ func imageOf(t testing.TB, change func(root string) error) *backend.Image {
 // withImage makes an instance with an image, and says what a script in it printed.
 func withImage(t testing.TB, b *Backend, image *backend.Image, script string) (string, error) {
 	t.Helper()
-	p := asRootInside(t)
+	_, p := faulty(t, b.Runtime)
 	p.Filesystem.Root, p.Filesystem.Image = "", image.Ref
 	spec := backend.Spec{ID: fmt.Sprintf("%016x", time.Now().UnixNano()), Policy: p, Image: image}
 	i, err := b.Create(t.Context(), spec)
@@ -78,9 +78,10 @@ func withImage(t testing.TB, b *Backend, image *backend.Image, script string) (s
 // TestBareImage: an image needs no library, no directory of the kernel's, nothing
 // but what is to be run.
 func TestBareImage(t *testing.T) {
-	for name, path := range runtimes(t) {
+	for name, path := range allRuntimes(t) {
 		for _, noOverlay := range []bool{false, true} { // and then it is a copy
-			b := &Backend{Guest: testbin.Kavach(t), Runtime: path, noOverlay: noOverlay}
+			b, _ := faulty(t, path)
+			b.noOverlay = noOverlay
 			out, err := withImage(t, b, imageOf(t, nil), "echo $0 $$; cd /proc/self && echo proc; echo x > /tmp/a && echo written; echo x > /b")
 			if err != nil || !strings.HasPrefix(out, "/bin/sh ") || !strings.Contains(out, "proc\nwritten\n") || !strings.Contains(out, "Read-only file system") {
 				t.Errorf("%s, no overlay %v: %q, %v", name, noOverlay, out, err)
@@ -125,9 +126,9 @@ func TestHostileImages(t *testing.T) {
 		{"/etc/hosts is a link", link("etc/hosts", outside+"/hosts"), true},
 		{"/proc is a file", func(root string) error { return os.WriteFile(filepath.Join(root, "proc"), nil, 0o644) }, false},
 	} {
-		for name, path := range runtimes(t) {
+		for name, path := range allRuntimes(t) {
 			t.Run(tt.name+" "+name, func(t *testing.T) {
-				b := &Backend{Guest: testbin.Kavach(t), Runtime: path}
+				b, _ := faulty(t, path)
 				out, err := withImage(t, b, imageOf(t, tt.change), "[ -c /dev/null ] && [ ! -L /dev/null ] && read x < /proc/self/status && echo $x")
 				if tt.works != (err == nil) || tt.works && !strings.HasPrefix(out, "Name:") {
 					t.Errorf("%q, %v", out, err)

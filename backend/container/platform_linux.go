@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -53,14 +54,22 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// platformError says that the platform that was asked for is none.
+// platformError says that the platform that was asked for is none, or lacks the
+// device that the keeper is to show.
 func (b *Backend) platformError() error {
-	if b.Platform == "" || slices.Contains(platforms, b.Platform) {
-		return nil
+	if b.Platform != "" && !slices.Contains(platforms, b.Platform) {
+		return &backend.UnavailableError{
+			Backend: b.Name(), Reason: fmt.Sprintf("gVisor has no platform %q", b.Platform), Fix: "use systrap, ptrace or kvm",
+		}
 	}
-	return &backend.UnavailableError{
-		Backend: b.Name(), Reason: fmt.Sprintf("gVisor has no platform %q", b.Platform), Fix: "use systrap, ptrace or kvm",
+	for _, device := range b.devices() {
+		if _, err := os.Lstat(device); err != nil {
+			return &backend.UnavailableError{
+				Backend: b.Name(), Reason: fmt.Sprintf("platform %s: %v", b.Platform, err), Fix: "use another platform: systrap needs no device",
+			}
+		}
 	}
+	return nil
 }
 
 // usageStatus is how runsc ends that does not know what it is called with (package

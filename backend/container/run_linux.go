@@ -69,6 +69,9 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.gvisor.log != nil {
+		defer r.gvisor.log.Close()
+	}
 	end := make(chan ended, 1)
 	r.settled = make(chan struct{})
 	go func() {

@@ -229,7 +229,8 @@ func TestMustNest(t *testing.T) {
 	}{
 		{"no user namespace", &specs.Spec{Linux: &specs.Linux{}}, false, false},
 		{"one id, which is not there", spec(id(inside, inside, 1)), root, false},
-		{"one id that is another outside", spec(id(inside, 0, 1)), false, root},
+		{"one id that is another there, uid 0 inside", spec(id(0, inside, 1)), root, false},
+		{"one id that is root's outside", spec(id(inside, 0, 1)), false, root},
 		{"many", spec(id(inside, inside, 2)), false, root},
 		{"none", spec(nil), false, root},
 	} {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/kavach-dev/kavach/image"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // pullFlags are those that say how images are got from registries.
@@ -16,6 +19,8 @@ type pullFlags struct {
 	platform string
 	ca       string
 	insecure []string
+	maxBytes string
+	maxFiles string
 	json     bool
 }
 
@@ -23,7 +28,28 @@ func (f *pullFlags) register(fs *flags) {
 	fs.Text(&f.platform, "platform", "", "OS/ARCH", "take the image for this platform, OS/ARCH or OS/ARCH/VARIANT (default linux, and this machine's)", nil)
 	fs.Text(&f.ca, "ca", "", "FILE", "trust the certificates in FILE, in PEM, beside those of the machine", nil)
 	fs.Texts(&f.insecure, "insecure-registry", "", "HOST", "let this registry, HOST or HOST:PORT, speak plain HTTP: what comes can be read and changed on its way, and so can a password", nil)
+	fs.Text(&f.maxBytes, "max-bytes", "", "SIZE", "what all layers may hold, uncompressed (default 64g)", nil)
+	fs.Text(&f.maxFiles, "max-files", "", "N", "how many files all layers may have (default 4194304)", nil)
 	fs.Bool(&f.json, "json", "", "print one JSON object")
+}
+
+// limits are what the flags say that an image may take.
+func (f *pullFlags) limits() (l image.Limits, err error) {
+	var bytes policy.Bytes
+	var files int
+	err = errors.Join(limit("--max-bytes", f.maxBytes, &bytes, policy.ParseBytes), limit("--max-files", f.maxFiles, &files, parseFiles))
+	if bytes < 0 || files < 0 {
+		err = usagef("write the number that you want", "an image is never unlimited")
+	}
+	return image.Limits{Bytes: int64(bytes), Files: int64(files)}, err
+}
+
+func parseFiles(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, &policy.FieldError{Problem: fmt.Sprintf("%q is not a number of files", s), Fix: "write a whole number, such as 100000"}
+	}
+	return n, nil
 }
 
 // store is the user's store, with what gets images from registries. Bars are
@@ -33,7 +59,11 @@ func (f *pullFlags) store() (*image.Store, error) {
 	if isTerminal(os.Stderr) {
 		reg.Terminal = os.Stderr
 	}
-	s := &image.Store{Fetcher: reg}
+	limits, err := f.limits()
+	if err != nil {
+		return nil, err
+	}
+	s := &image.Store{Fetcher: reg, Limits: limits}
 	if f.platform == "" {
 		return s, nil
 	}

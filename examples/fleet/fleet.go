@@ -14,6 +14,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend/all"
+	"github.com/kavach-dev/kavach/backend/process"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -123,7 +124,7 @@ func (r *result) fill(ctx context.Context, rt *kavach.Runtime, n node, args []st
 	if err != nil {
 		return err
 	}
-	sb, err := rt.Create(ctx, kavach.Config{Policy: p})
+	sb, err := rt.Create(ctx, kavach.Config{Policy: p, Backend: process.Name})
 	if err != nil {
 		return err
 	}
