@@ -19,9 +19,11 @@ type failure struct {
 func (f *failure) Error() string { return f.step + " " + f.detail + ": " + f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
+// fail names the step that failed, unless err does already.
 func fail(step, detail string, err error) error {
-	if err == nil {
-		return nil
+	var known *failure
+	if err == nil || errors.As(err, &known) {
+		return err
 	}
 	return &failure{step, detail, err}
 }
@@ -252,8 +254,8 @@ func (b *builder) makeRoot() (err error) {
 		return fail("build root", "empty.f", err)
 	}
 	unix.Close(fd)
-	if b.rootIsOverlay() {
-		b.root, err = b.overlay()
+	if top := b.rootOfLayers(); top != nil {
+		b.root, err = b.merge(top)
 	} else {
 		b.root, err = b.cloneStage("root", 0)
 	}
@@ -264,20 +266,28 @@ func (b *builder) makeRoot() (err error) {
 		unix.MoveMount(b.root, "", b.stage, "root", unix.MOVE_MOUNT_F_EMPTY_PATH))
 }
 
-// rootIsOverlay reports whether the ops begin with layers, and what to lay over
-// each other as the root directory itself. These are then taken.
-func (b *builder) rootIsOverlay() bool {
+// rootOfLayers is the op that makes of layers, with which the ops begin, the root
+// directory itself. These are then taken. Nil: there is none.
+func (b *builder) rootOfLayers() *Op {
 	ops := b.setup.Ops
 	n := 0
 	for n < len(ops) && ops[n].Kind == OpLayer {
 		n++
 	}
-	if n == 0 || n == len(ops) || ops[n].Kind != OpOverlay || ops[n].Path != "/" {
-		return false
+	if n == 0 || n == len(ops) || ops[n].Kind != OpOverlay && ops[n].Kind != OpCopy || ops[n].Path != "/" {
+		return nil
 	}
 	b.layers = slices.Clone(b.trees[:n])
 	b.setup.Ops, b.trees = ops[n+1:], b.trees[n+1:]
-	return true
+	return &ops[n]
+}
+
+// merge makes one tree of the layers before op.
+func (b *builder) merge(op *Op) (int, error) {
+	if op.Kind == OpCopy {
+		return b.copyLayers()
+	}
+	return b.overlay(op.Data)
 }
 
 // cloneStage takes a directory or file of the stage as a mount of its own.

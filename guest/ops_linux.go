@@ -17,11 +17,11 @@ func (b *builder) do(op *Op, tree int) error {
 	case OpLayer:
 		b.layers = append(b.layers, tree)
 		return nil
-	case OpOverlay:
+	case OpOverlay, OpCopy:
 		if op.Path == "/" {
 			return nil // makeRoot did it
 		}
-		tree, err := b.overlay()
+		tree, err := b.merge(op)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,9 @@ import (
 //
 // It is mount(2), with names relative to the working directory, that takes as
 // many layers as images have: fsconfig(2) takes 255 bytes of names.
-func (b *builder) overlay() (int, error) {
+//
+// Where it is the kernel that refuses it, the step that failed is StepOverlay.
+func (b *builder) overlay(more string) (int, error) {
 	name := fmt.Sprintf("overlay.%d", b.overlays)
 	b.overlays++
 	for _, dir := range []string{"", "/upper", "/work", "/all"} {
@@ -38,9 +40,9 @@ func (b *builder) overlay() (int, error) {
 	if err := unix.Chdir(b.place + "/" + name); err != nil {
 		return -1, err
 	}
-	options := "userxattr,lowerdir=" + strings.Join(lower, ":") + ",upperdir=upper,workdir=work"
+	options := "userxattr,lowerdir=" + strings.Join(lower, ":") + ",upperdir=upper,workdir=work" + more
 	if err := unix.Mount("overlay", "all", "overlay", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
-		return -1, err
+		return -1, fail(StepOverlay, "", err)
 	}
 	tree, err := unix.OpenTree(unix.AT_FDCWD, "all", unix.OPEN_TREE_CLOEXEC)
 	if err != nil {

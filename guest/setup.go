@@ -132,10 +132,11 @@ const (
 	OpDevpts                      // a devpts of its own, with at most Data terminals; "": any number
 	OpMask                        // an empty file or directory over what is there
 	OpReadonly                    // what is there, read-only
-	OpLayer                       // the tree in Source is one more layer, above those before, of the next OpOverlay
-	OpOverlay                     // an overlay over those layers at Path, its upper layer on the stage
+	OpLayer                       // the tree in Source is one more layer, above those before, of the next OpOverlay or OpCopy
+	OpOverlay                     // an overlay over those layers at Path, its upper layer on the stage; Data are more options
 	OpCgroup                      // the cgroup 2 hierarchy (cgroups(7)); an empty directory, where it is not to be had
 	OpWorkspace                   // an overlay at Path over the tree in Source, its upper layer on the stage
+	OpCopy                        // a copy of those layers on the stage, at Path, for where there is no overlay
 )
 
 // Flags of OpBind, and of OpFile.

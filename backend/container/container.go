@@ -53,10 +53,12 @@ type Backend struct {
 	Guest string
 
 	// without leaves layers out, but never ns.user, as the runtime would be the
-	// host's root then, and patience is how long a runtime may take to
-	// start a container; tests set them. Zero: startPatience.
-	without  []policy.Control
-	patience time.Duration
+	// host's root then, noOverlay has the kernel refuse the overlay of an image, and
+	// patience is how long a runtime may take to start a container; tests set them.
+	// Zero: startPatience.
+	without   []policy.Control
+	noOverlay bool
+	patience  time.Duration
 }
 
 // Name returns "oci" or "gvisor".

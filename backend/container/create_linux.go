@@ -26,7 +26,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err := b.refuses(&spec.Policy); err != nil {
 		return nil, err
 	}
-	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, Without: b.without})
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: b.Name(), Guest: program, Unheard: b.Kind == GVisor, NoOverlay: b.noOverlay, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func (b *Backend) first(ctx context.Context, spec backend.Spec, cfg jail.Config,
 	for n, path := range runtimes {
 		i, err := b.create(ctx, spec, cfg, path)
 		if err == nil {
-			i.notes = notes
+			i.notes = append(notes, i.jail.Notes()...)
 			return i, nil
 		}
 		var unavailable *backend.UnavailableError

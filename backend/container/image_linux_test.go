@@ -79,10 +79,13 @@ func withImage(t testing.TB, b *Backend, image *backend.Image, script string) (s
 // but what is to be run.
 func TestBareImage(t *testing.T) {
 	for name, path := range allRuntimes(t) {
-		b, _ := faulty(t, path)
-		out, err := withImage(t, b, imageOf(t, nil), "echo $0 $$; cd /proc/self && echo proc; echo x > /tmp/a && echo written; echo x > /b")
-		if err != nil || !strings.HasPrefix(out, "/bin/sh ") || !strings.Contains(out, "proc\nwritten\n") || !strings.Contains(out, "Read-only file system") {
-			t.Errorf("%s: %q, %v", name, out, err)
+		for _, noOverlay := range []bool{false, true} { // and then it is a copy
+			b, _ := faulty(t, path)
+			b.noOverlay = noOverlay
+			out, err := withImage(t, b, imageOf(t, nil), "echo $0 $$; cd /proc/self && echo proc; echo x > /tmp/a && echo written; echo x > /b")
+			if err != nil || !strings.HasPrefix(out, "/bin/sh ") || !strings.Contains(out, "proc\nwritten\n") || !strings.Contains(out, "Read-only file system") {
+				t.Errorf("%s, no overlay %v: %q, %v", name, noOverlay, out, err)
+			}
 		}
 	}
 }

@@ -190,6 +190,7 @@ var helpers = map[string]func(*kavach.Runtime, policy.Policy){
 	"paused":   func(rt *kavach.Runtime, p policy.Policy) { hold(rt, p, true) },
 	"loop":     loop,
 	"fewfiles": fewFiles,
+	"copies":   copies,
 }
 
 // TestHelper is not a test: it is what the helpers run.
@@ -421,34 +422,7 @@ func killNineAnywhere(t testing.TB) {
 		t.Fatal(err)
 	}
 	for range rounds {
-		cmd, _, out := helper(t, "loop")
-		time.Sleep(time.Duration(rand.IntN(60_000)) * time.Microsecond)
-		seen := family(t, cmd.Process.Pid)
-		if err := cmd.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		_ = cmd.Wait() // it was killed
-		if line, _ := out.ReadString('\n'); line != "" {
-			t.Fatalf("the helper said %q", line)
-		}
-		eventually(t, "its processes are gone", func() bool { return len(alive(seen)) == 0 })
-		records, err := jail.List()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, r := range records {
-			if r.Owner != cmd.Process.Pid {
-				continue
-			}
-			// What was being cloned when it was killed has its lock until it has
-			// ended as well, and so has another process that is sweeping it.
-			eventually(t, "nothing is left of "+r.ID, func() bool {
-				if _, err := jail.Sweep(); err != nil {
-					t.Fatal(err)
-				}
-				return len(leftovers(r.ID)) == 0
-			})
-		}
+		killSomewhere(t, "loop", 60*time.Millisecond)
 	}
 	// Drafts of records are swept when they are old enough to be nobody's.
 	entries, err := os.ReadDir(dir)
@@ -457,6 +431,40 @@ func killNineAnywhere(t testing.TB) {
 	}
 	for _, e := range entries {
 		t.Log("in the directory of records:", e.Name())
+	}
+}
+
+// killSomewhere kills a helper that makes sandboxes, at some time, and looks what is
+// left of it.
+func killSomewhere(t testing.TB, name string, within time.Duration) {
+	t.Helper()
+	cmd, _, out := helper(t, name)
+	time.Sleep(rand.N(within))
+	seen := family(t, cmd.Process.Pid)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	if line, _ := out.ReadString('\n'); line != "" {
+		t.Fatalf("the helper said %q", line)
+	}
+	eventually(t, "its processes are gone", func() bool { return len(alive(seen)) == 0 })
+	records, err := jail.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range records {
+		if r.Owner != cmd.Process.Pid {
+			continue
+		}
+		// What was being cloned when it was killed has its lock until it has
+		// ended as well, and so has another process that is sweeping it.
+		eventually(t, "nothing is left of "+r.ID, func() bool {
+			if _, err := jail.Sweep(); err != nil {
+				t.Fatal(err)
+			}
+			return len(leftovers(r.ID)) == 0
+		})
 	}
 }
 

@@ -26,13 +26,38 @@ func (l layered) Open(context.Context, string) (*backend.Image, error) {
 	return &image, nil
 }
 
-// inImage makes a sandbox of layers. User is as in process.user.
-func inImage(t *testing.T, user string, layers ...string) (*kavach.Sandbox, error) {
+// maker makes a sandbox of layers. User is as in process.user.
+type maker func(t *testing.T, user string, layers ...string) (*kavach.Sandbox, error)
+
+// onBoth tests with an overlay of the layers, and with a copy. Only of the copy
+// something is said.
+func onBoth(t *testing.T, test func(t *testing.T, inImage maker)) {
+	for name, b := range map[string]*Backend{"overlay": {}, "copy": {noOverlay: true}} {
+		t.Run(name, func(t *testing.T) {
+			test(t, func(t *testing.T, user string, layers ...string) (*kavach.Sandbox, error) {
+				t.Helper()
+				sb, err := makeImage(t, b, user, layers...)
+				if err == nil && hasCopyNote(sb) != b.noOverlay {
+					t.Errorf("notes: %q", sb.Notes())
+				}
+				return sb, err
+			})
+		})
+	}
+}
+
+func hasCopyNote(sb *kavach.Sandbox) bool {
+	notes := strings.Join(sb.Notes(), "\n")
+	return strings.Contains(notes, "overlayfs is not to be had (") && strings.Contains(notes, "was copied into memory: ")
+}
+
+func makeImage(t *testing.T, b *Backend, user string, layers ...string) (*kavach.Sandbox, error) {
 	t.Helper()
 	p := rootfsPolicy(t, "")
 	p.Filesystem.Image, p.Process.User, p.Filesystem.Writable = "test", user, true
+	b.Guest = testbin.Kavach(t)
 	rt := &kavach.Runtime{
-		Backends: []backend.Backend{&Backend{Guest: testbin.Kavach(t)}},
+		Backends: []backend.Backend{b},
 		Images:   layered{Ref: "test", Digest: "sha256:" + strings.Repeat("0", 64), Layers: layers},
 	}
 	sb, err := createAgain(t, rt, p)
@@ -66,7 +91,9 @@ func write(name, text string, mode fs.FileMode) error {
 
 // TestImageLayers lays layers over each other as overlayfs does, and leaves them
 // as they are.
-func TestImageLayers(t *testing.T) {
+func TestImageLayers(t *testing.T) { onBoth(t, testImageLayers) }
+
+func testImageLayers(t *testing.T, inImage maker) {
 	base := rootfs(t)
 	for name, text := range map[string]string{"gone": "0", "etc/kept": "below", "etc/over": "below", "opaque/hidden": "below"} {
 		if err := write(filepath.Join(base, name), text, 0o644); err != nil {
@@ -97,7 +124,9 @@ func TestImageLayers(t *testing.T) {
 }
 
 // TestImageOfManyLayers has as many as Docker makes.
-func TestImageOfManyLayers(t *testing.T) {
+func TestImageOfManyLayers(t *testing.T) { onBoth(t, testImageOfManyLayers) }
+
+func testImageOfManyLayers(t *testing.T, inImage maker) {
 	const most = 127
 	layers := []string{rootfs(t)}
 	for len(layers) < most {
@@ -117,7 +146,9 @@ func TestImageOfManyLayers(t *testing.T) {
 
 // TestImageOwners: as root, what belongs to a user of the image belongs to that
 // user inside, and to nobody of the host; an ordinary user's image has one.
-func TestImageOwners(t *testing.T) {
+func TestImageOwners(t *testing.T) { onBoth(t, testImageOwners) }
+
+func testImageOwners(t *testing.T, inImage maker) {
 	root := os.Geteuid() == 0
 	base := rootfs(t)
 	for name, mode := range map[string]fs.FileMode{"secret-of-0": 0o600, "secret-of-1000": 0o600, "open": 0o644} {
@@ -157,7 +188,9 @@ func TestImageOwners(t *testing.T) {
 
 // TestImageLinks is CONTAINMENT 4 for images; the twin of each is the same image
 // with what belongs there.
-func TestImageLinks(t *testing.T) {
+func TestImageLinks(t *testing.T) { onBoth(t, testImageLinks) }
+
+func testImageLinks(t *testing.T, inImage maker) {
 	outside := filepath.Join(testbin.TempDir(t), "outside")
 	if err := os.Mkdir(outside, 0o777); err != nil {
 		t.Fatal(err)

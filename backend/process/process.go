@@ -21,10 +21,11 @@ type Backend struct {
 	// in PATH.
 	Guest string
 
-	// without leaves layers out, and landlockABI uses no newer Landlock; tests
-	// set them.
+	// without leaves layers out, landlockABI uses no newer Landlock, and noOverlay
+	// has the kernel refuse the overlay of an image; tests set them.
 	without     []policy.Control
 	landlockABI int
+	noOverlay   bool
 }
 
 // Name returns "process".

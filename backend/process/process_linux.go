@@ -43,7 +43,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, &backend.UnavailableError{Backend: Name, Reason: err.Error()}
 	}
-	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: Name, Guest: program, LandlockABI: b.landlockABI, Without: b.without})
+	cfg, notes, err := jail.Of(&spec, jail.Config{Backend: Name, Guest: program, LandlockABI: b.landlockABI, NoOverlay: b.noOverlay, Without: b.without})
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (backend.Instan
 	if err != nil {
 		return nil, err
 	}
-	return &instance{jail: j, policy: spec.Policy, filters: cfg.Filters, notes: notes}, nil
+	return &instance{jail: j, policy: spec.Policy, filters: cfg.Filters, notes: append(notes, j.Notes()...)}, nil
 }
 
 type instance struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/kavach-dev/kavach"
@@ -113,7 +114,7 @@ func scoreOn(ctx context.Context, name string, p policy.Policy, rt *kavach.Runti
 		return s, nil
 	}
 	proven := sb.Score()
-	s.Available, s.Reason, s.Controls, s.Notes, s.Image = true, "", proven.Controls, proven.Notes, imageOf(sb)
+	s.Available, s.Reason, s.Controls, s.Notes, s.Image = true, "", proven.Controls, slices.Concat(proven.Notes, sb.Notes()), imageOf(sb)
 	s.Value, s.Tier, s.Requested = proven.Value, proven.Tier, proven.Requested
 	return s, nil
 }

@@ -86,7 +86,18 @@ type Config struct {
 	// other layer stands in for the one that is left out.
 	Without []policy.Control
 
-	place string // of a bare jail: its own directory
+	// NoOverlay makes the kernel refuse the overlay of the root directory. It is for
+	// tests, which show with it what is done where there is no overlayfs.
+	NoOverlay bool
+
+	copied *rootCopy // nil: the root directory, if it is of layers, is an overlay
+	place  string    // of a bare jail: its own directory
+}
+
+// rootCopy says that the root directory is a copy in memory, and why.
+type rootCopy struct {
+	bytes, files int64
+	why          error
 }
 
 // Container says what a keeper is for.

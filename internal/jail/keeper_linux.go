@@ -104,9 +104,9 @@ func inKeeper(op *guest.Op, bindTmp bool) string {
 // keeperSetup is what the keeper is told. It is confined in little, as runtimes
 // need every capability that there is in its user namespace.
 func (j *Jail) keeperSetup(ops []guest.Op) *guest.Setup {
+	bytes, inodes := j.cfg.stage(ownSpace + runtimeSpace)
 	return &guest.Setup{
-		Hostname: hostname,
-		Scratch:  j.cfg.Scratch + ownSpace + runtimeSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
+		Hostname: hostname, Scratch: bytes, ScratchInodes: inodes,
 		Ops: ops, Pivot: true, Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
 		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: j.cfg.with(policy.NoNewPrivs), CloseFDs: true},
 	}

@@ -85,7 +85,7 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		sources = append(sources, s)
 	}
 	if len(ops) > 0 {
-		ops = append(ops, guest.Op{Kind: guest.OpOverlay, Path: "/"})
+		ops = append(ops, c.merge())
 	}
 	if c.Root == policy.RootHost {
 		system, err := hostRoot(c)

@@ -51,9 +51,23 @@ func Of(spec *backend.Spec, c Config) (_ Config, notes []string, err error) {
 }
 
 // StartFor is Start, which goes on without limits that cannot be had here where
-// the policy may miss them.
+// the policy may miss them, and with a copy of the root directory's layers where
+// they cannot be laid over each other.
 func StartFor(ctx context.Context, c Config, p *policy.Policy) (*Jail, error) {
-	j, err := Start(ctx, c)
+	j, err := startWithin(ctx, &c, p)
+	var refused *overlayError
+	if !errors.As(err, &refused) {
+		return j, err
+	}
+	if err := c.copyRoot(ctx, refused); err != nil {
+		return nil, err
+	}
+	return Start(ctx, c)
+}
+
+// startWithin is Start with the limits that c is left with.
+func startWithin(ctx context.Context, c *Config, p *policy.Policy) (*Jail, error) {
+	j, err := Start(ctx, *c)
 	var limit *LimitError
 	if !errors.As(err, &limit) {
 		return j, err
@@ -65,7 +79,7 @@ func StartFor(ctx context.Context, c Config, p *policy.Policy) (*Jail, error) {
 		}
 	}
 	c.Swap, c.IORead, c.IOWrite = 0, 0, 0
-	return Start(ctx, c)
+	return Start(ctx, *c)
 }
 
 // wantLandlock refuses what this kernel's Landlock cannot do, or goes on without

@@ -22,7 +22,7 @@ const bootPatience = 30 * time.Second
 
 // setUp sends the set-up, looks at the probe, and waits for Ready.
 func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, bootPatience)
+	ctx, cancel := context.WithTimeout(ctx, j.cfg.patience())
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { _ = j.killGuest() })() // ends the wait for an answer
 	if j.evidence.HostFile, err = hostCanary(&j.cfg, j.record.path); err != nil {
@@ -98,9 +98,9 @@ func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
 	if j.cfg.Container != nil {
 		return j.keeperSetup(ops)
 	}
+	bytes, inodes := j.cfg.stage(ownSpace)
 	return &guest.Setup{
-		Hostname: hostname,
-		Scratch:  j.cfg.Scratch + ownSpace, ScratchInodes: j.cfg.Scratch/bytesPerInode + ownInodes,
+		Hostname: hostname, Scratch: bytes, ScratchInodes: inodes,
 		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
 		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
 		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.Filters.Kills,
@@ -205,6 +205,9 @@ func (j *Jail) answer(problem error) error {
 	switch {
 	case errors.As(err, &failed):
 		if refused := asNamespaceError(failed); refused != nil {
+			return refused
+		}
+		if refused := asOverlayError(failed); refused != nil {
 			return refused
 		}
 		return setupFailed(&j.cfg, failed)

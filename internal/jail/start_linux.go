@@ -138,6 +138,7 @@ func (j *Jail) makeGroup() error {
 	if c := j.cfg.Container; c != nil { // what the runtime starts is in it, and a second guest
 		limits.OwnMemory, limits.OwnTasks = c.Memory, c.Tasks+cgroup.GuestTasks
 	}
+	limits.OwnMemory += j.cfg.copyMemory()
 	beyond := limits.Read > 0 || limits.Write > 0 || limits.Swap > 0
 	if limits.Read > 0 || limits.Write > 0 {
 		var err error

@@ -14,6 +14,7 @@ const (
 	boundRows     = "TestConformance/^(more_processes_than_allowed|memory:_(anonymous|children|tmpfs)|a_command_that_was_frozen|the_cgroup_)"
 	landlockRows  = "TestConformance/^(without_the_right|.*_of_a_mount_without_|list_a_mount_)"
 	landlockTests = "^Test(EveryLandlock|RightsThatCannotHold|NamespacesAreUsedWhereTheyAre|WithoutNamespaces)$"
+	copyTests     = "^TestImage(CopyEqualsOverlay|RootCopied|CopyIsBounded|TooLargeToCopy)$"
 	limitTests    = "^Test(OOM|Swap|Pause|CgroupRoot|KillNine$|DestroyPaused|GuestKilled$)"
 )
 
@@ -28,6 +29,8 @@ var table = []run{
 	{Name: "limits, as an ordinary user", Package: "backend/process", Run: limitTests, As: asUser},
 	{Name: "bounds, as root", Package: "backend/process", Run: boundRows, As: asRoot},
 	{Name: "bounds, delegated", Package: "backend/process", Run: boundRows, As: asDelegated},
+	{Name: "copies of images, as root", Package: "backend/process", Run: copyTests, As: asRoot},
+	{Name: "copies of images, as an ordinary user", Package: "backend/process", Run: copyTests, As: asUser},
 	{Name: "Landlock's rights, as root", Package: "guest", Run: "^Test(Rights|IoctlDev)$", As: asRoot},
 	{Name: "Landlock's rights, as an ordinary user", Package: "guest", Run: "^Test(Rights|IoctlDev)$", As: asUser},
 	{Name: "Landlock and without namespaces, as root", Package: "backend/process", Run: landlockTests, As: asRoot},
