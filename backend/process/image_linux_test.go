@@ -209,6 +209,11 @@ func testImageLinks(t *testing.T, inImage maker) {
 			t.Errorf("twin: /%s as it should be: %v", name, err)
 		}
 	}
+	// A link to the root directory grants nothing.
+	up := layer(t, func(dir string) error { return os.Symlink("../../..", filepath.Join(dir, "up")) })
+	if _, err := inImage(t, "", rootfs(t), up); err != nil {
+		t.Errorf("/up is a link to /: %v", err)
+	}
 	// What is replaced is replaced, not followed.
 	resolv := layer(t, func(dir string) error {
 		return errors.Join(os.Mkdir(filepath.Join(dir, "etc"), 0o755), os.Symlink(outside+"/resolv", filepath.Join(dir, "etc/resolv.conf")))

@@ -206,7 +206,10 @@ func rootDirs(root string) []string {
 	}
 	var dirs []string
 	for _, e := range entries {
-		if !slices.Contains([]string{"proc", "dev", "tmp"}, e.Name()) {
+		// What a link leads to has a rule of its own, if it is to have one: a rule for
+		// a link to "/" would be one for everything.
+		link := e.Type()&os.ModeSymlink != 0
+		if !link && !slices.Contains([]string{"proc", "dev", "tmp"}, e.Name()) {
 			dirs = append(dirs, "/"+e.Name())
 		}
 	}
