@@ -3,7 +3,6 @@
 package layer
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,3 @@ var errNotLinux = fmt.Errorf("layers are unpacked on Linux only: %w", errors.Err
 
 // Unpack unpacks on Linux only.
 func Unpack(int, io.Reader, Options) (Dropped, error) { return Dropped{}, errNotLinux }
-
-// Flatten copies on Linux only.
-func Flatten(context.Context, []string, string, bool) error { return errNotLinux }

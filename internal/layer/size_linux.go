@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,6 +45,25 @@ func (m merged) size(ctx context.Context, b *Budget, depth int) error {
 		}
 	}
 	return nil
+}
+
+func (m merged) names() ([]string, error) {
+	var all []string
+	for _, fd := range m {
+		again, err := openBeneath(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			return nil, err
+		}
+		f := os.NewFile(uintptr(again), "directory")
+		names, err := f.Readdirnames(-1)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
 }
 
 // pages is how many bytes the content takes.

@@ -62,8 +62,8 @@ func showOverlay(text string) error {
 	return json.NewEncoder(os.Stdout).Encode(map[string][]string{"overlay": overlay, "flat": flat})
 }
 
-// TestFlattenEqualsOverlay: what Flatten copies is what overlayfs shows.
-func TestFlattenEqualsOverlay(t *testing.T) {
+// TestTreeEqualsOverlay: what a Tree has is what overlayfs shows.
+func TestTreeEqualsOverlay(t *testing.T) {
 	file, dir, link := imagetest.File, imagetest.Dir, imagetest.Link
 	tree := makeTree(t)
 	pack := exec.CommandContext(t.Context(), "tar", "-C", tree, "--numeric-owner", "--xattrs", "--format=posix", "-c", ".")
@@ -93,7 +93,7 @@ func TestFlattenEqualsOverlay(t *testing.T) {
 				_, err := unpackInto(t, job.Layers[len(job.Layers)-1], archive, nil)
 				must(t, err)
 			}
-			must(t, Flatten(t.Context(), job.Layers, job.Flat, !isRoot))
+			must(t, flatten(t.Context(), job.Layers, job.Flat, !isRoot))
 			if job.Layers = Visible(job.Layers); len(job.Layers) == 1 { // overlayfs wants two where nothing is above
 				job.Layers = append([]string{t.TempDir()}, job.Layers...)
 			}
@@ -215,6 +215,6 @@ func FuzzUnpack(f *testing.F) {
 			t.Errorf("it unpacked although it cannot be read: %v", err)
 		}
 		must(t, os.Mkdir(filepath.Join(base, "flat"), 0o700))
-		must(t, Flatten(t.Context(), []string{in}, filepath.Join(base, "flat"), !isRoot))
+		must(t, flatten(t.Context(), []string{in}, filepath.Join(base, "flat"), !isRoot))
 	})
 }

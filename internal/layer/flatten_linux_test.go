@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Flatten copies layers, the lowest first, into dir, which exists and is empty, so
-// that it shows what overlayfs would. It is for where there is no overlayfs.
-// Owners are kept where squash is false.
-func Flatten(ctx context.Context, layers []string, dir string, squash bool) error {
+// flatten copies layers, the lowest first, into dir, which exists and is empty, by
+// way of a Tree: what it shows is held against what overlayfs does. Owners are kept
+// where squash is false.
+func flatten(ctx context.Context, layers []string, dir string, squash bool) error {
 	tree, err := OpenTree(layers)
 	if err != nil {
 		return err
@@ -64,25 +64,6 @@ func (c *copier) directory(from merged, to int, path string) error {
 		return nil
 	}
 	return c.attributes(from[0], to)
-}
-
-func (m merged) names() ([]string, error) {
-	var all []string
-	for _, fd := range m {
-		again, err := openBeneath(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY, 0)
-		if err != nil {
-			return nil, err
-		}
-		f := os.NewFile(uintptr(again), "directory")
-		names, err := f.Readdirnames(-1)
-		f.Close()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, names...)
-	}
-	slices.Sort(all)
-	return slices.Compact(all), nil
 }
 
 func (c *copier) node(n *node, to int, name, path string) error {
