@@ -70,6 +70,9 @@ func (i *rootImage) letGo() error {
 func withImage(p policy.Policy, image *backend.Image) (policy.Policy, error) {
 	c := &image.Config
 	if p.Process.User == "" {
+		if c.UserErr != nil {
+			return p, &ImageError{Ref: image.Ref, Err: c.UserErr}
+		}
 		p.Process.User = fmt.Sprintf("%d:%d", c.UID, c.GID)
 	}
 	if p.Process.Workdir == "" && c.Dir != "" {

@@ -33,6 +33,10 @@ type ImageConfig struct {
 	// /etc/passwd and /etc/group. Zero: root, as seen inside.
 	UID, GID int
 
+	// UserErr says why the image's user comes to nothing. It matters where the caller
+	// names none. Nil: it does.
+	UserErr error
+
 	// Env is "KEY=value"; Dir is the working directory, "" for "/".
 	Env []string
 	Dir string

@@ -138,11 +138,6 @@ func TestRefused(t *testing.T) {
 			l.Tag(t, d, "latest")
 			return prepared{ref: l.Ref("latest")}
 		}, "deeper than", ErrInvalid},
-		{"a user that it does not have", image(func(t testing.TB) imagetest.Image {
-			m := small(t)
-			m.Config.User = "nobody-here"
-			return m
-		}, Limits{}), `no user "nobody-here"`, nil},
 		{"an environment that is none", image(func(t testing.TB) imagetest.Image {
 			m := small(t)
 			m.Config.Env = []string{"=x"}

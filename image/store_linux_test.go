@@ -213,6 +213,17 @@ func TestUsers(t *testing.T) {
 	}
 }
 
+// TestUnknownUser: an image whose user it does not have can be run as another.
+func TestUnknownUser(t *testing.T) {
+	m := small(t)
+	m.Config.User = "nobody-here"
+	im := openImage(t, newStore(t), imagetest.OCI(t, m))
+	var nobody *UserError
+	if !errors.As(im.Config.UserErr, &nobody) || !strings.Contains(nobody.Error(), `no user "nobody-here"`) {
+		t.Errorf("%v", im.Config.UserErr)
+	}
+}
+
 // TestRemoveAndPrune: what is in use stays, what another image names, too.
 func TestRemoveAndPrune(t *testing.T) {
 	s := newStore(t)

@@ -39,6 +39,11 @@ func (c *execConfig) resolve(layers []string) (backend.ImageConfig, error) {
 	}
 	defer tree.Close()
 	config.UID, config.GID, err = resolveUser(tree, c.User)
+	var nobody *UserError
+	if errors.As(err, &nobody) { // whoever names another user needs none of the image's
+		config.UserErr = err
+		return config, nil
+	}
 	return config, err
 }
 

@@ -141,3 +141,31 @@ func TestRootfsLinks(t *testing.T) {
 		}
 	}
 }
+
+// TestMountsBelowLinks: /var/tmp and /var/run are links where nothing is mounted
+// there.
+func TestMountsBelowLinks(t *testing.T) {
+	dir := testbin.TempDir(t)
+	if err := os.WriteFile(filepath.Join(dir, "file"), []byte("seen"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"/var/tmp/at", "/var/tmp", "/var/run/deep/at"} {
+		p := rootfsPolicy(t, policy.RootHost)
+		p.Filesystem.Mounts = []policy.Mount{{Source: dir, Target: target}}
+		sb, err := create(t, p)
+		if err != nil {
+			t.Errorf("%s: %v", target, err)
+			continue
+		}
+		if got := run(t, sb, "cat "+target+"/file"); got != "seen" {
+			t.Errorf("%s: %q", target, got)
+		}
+	}
+	sb, err := create(t, rootfsPolicy(t, policy.RootHost))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := run(t, sb, "readlink /var/tmp /var/run"); got != "../tmp\n../run" {
+		t.Errorf("without: %q", got)
+	}
+}

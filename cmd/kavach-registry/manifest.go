@@ -162,7 +162,7 @@ func checkLayers(d *document, most int64) error {
 		case l.Size < 0:
 			return &trouble{Kind: kindServer, Message: fmt.Sprintf("%s is said to have %d bytes", l.Digest, l.Size)}
 		case l.Size > most-sum:
-			return &trouble{Kind: kindOther, Message: fmt.Sprintf("the image has more than %d bytes", most), Fix: "take a smaller image, or raise the bound (--max-size)"}
+			return &trouble{Kind: kindOther, Message: fmt.Sprintf("the image has more than %d bytes", most), Fix: "take a smaller image, or raise the bound (kavach image pull --max-bytes)"}
 		case l.MediaType == types.OCIUncompressedRestrictedLayer, l.MediaType == types.OCIRestrictedLayer, l.MediaType == types.DockerForeignLayer:
 			return &trouble{Kind: kindServer, Message: fmt.Sprintf("layer %s is not in the registry but elsewhere (%s): such layers are refused", l.Digest, l.MediaType), Fix: "take an image that has all of its layers; Windows images have not"}
 		}

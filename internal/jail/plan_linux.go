@@ -311,9 +311,16 @@ func places(c *Config) []guest.Op {
 	if len(c.Layers) > 0 { // an image has its own
 		return ops
 	}
-	return append(ops, dir("/var", 0o755), dir("/run", 0o755),
-		guest.Op{Kind: guest.OpSymlink, Path: "/var/tmp", Source: "../tmp"},
-		guest.Op{Kind: guest.OpSymlink, Path: "/var/run", Source: "../run"})
+	ops = append(ops, dir("/var", 0o755), dir("/run", 0o755))
+	for _, p := range [][2]string{{"/var/tmp", "../tmp"}, {"/var/run", "../run"}} {
+		below := func(m policy.Mount) bool { return fileBelow(p[0], target(m)) }
+		if slices.ContainsFunc(c.Mounts, below) { // nothing is mounted through a link
+			ops = append(ops, dir(p[0], 0o755))
+		} else {
+			ops = append(ops, guest.Op{Kind: guest.OpSymlink, Path: p[0], Source: p[1]})
+		}
+	}
+	return ops
 }
 
 // runtimeMounts reports whether it is a runtime that puts something at this place.

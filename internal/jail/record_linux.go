@@ -70,7 +70,7 @@ func StateDir() (string, error) {
 		return "", fmt.Errorf("directory of records %s: %w", dir, err)
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFDIR || int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
-		return "", fmt.Errorf("directory of records %s is not a directory that only this user writes to; remove it", dir)
+		return "", fmt.Errorf("directory of records %s is not a directory that only this user writes to; remove it, or, where it is another user's, name a directory of your own by XDG_RUNTIME_DIR", dir)
 	}
 	return dir, nil
 }
