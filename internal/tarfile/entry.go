@@ -46,7 +46,9 @@ func (r *Reader) entry(sp *special) (*Header, error) {
 	if err := r.setType(h); err != nil {
 		return nil, err
 	}
-	if h.Type == Char || h.Type == Block {
+	// Before there was a magic, there were no device numbers.
+	numbered := string(b[257:263]) == magicPOSIX || string(b[257:265]) == magicGNU
+	if numbered && (h.Type == Char || h.Type == Block) {
 		var err1, err2 error
 		h.Major, err1 = number(b[329:337])
 		h.Minor, err2 = number(b[337:345])
