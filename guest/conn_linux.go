@@ -22,6 +22,24 @@ type Conn struct {
 	send sync.Mutex // one frame at a time
 }
 
+// NewChannel makes a channel: the host's end, and the file of the guest's, which is
+// to be handed to it and closed.
+func NewChannel() (*Conn, *os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("channel: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(pair[0]), theirs.Close())
+	}
+	conn, err := NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	return conn, theirs, nil
+}
+
 // NewHostConn wraps the host's end. What comes over it is hostile.
 func NewHostConn(f *os.File) (*Conn, error) { return newConn(f, maxToHost) }
 

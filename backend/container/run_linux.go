@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
 	"github.com/kavach-dev/kavach/internal/agent"
@@ -102,20 +100,11 @@ func (r *run) start(ctx context.Context) (*jail.Contained, error) {
 
 // launch runs the runtime, with what its container is to inherit.
 func (r *run) launch(ctx context.Context) (*guest.Conn, *jail.Command, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	conn, theirs, err := guest.NewChannel()
 	if err != nil {
-		return nil, nil, fmt.Errorf("channel: %w", err)
+		return nil, nil, err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
 	defer theirs.Close()
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		unix.Close(pair[0])
-		return nil, nil, err
-	}
-	conn, err := guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
-	if err != nil {
-		return nil, nil, err
-	}
 	p, err := r.execute(ctx, theirs)
 	if err != nil {
 		conn.Close()

@@ -70,7 +70,9 @@ func (r *run) lookAround(e *evidence.Evidence) (err error) {
 	if g.domains, err = readDomains(g.log); err != nil {
 		return err
 	}
-	for _, pid := range below(r.jail.PID()) {
+	all := below(r.jail.PID())
+	stubs := below(sentry) // later than all: a stub that has just been made is no gofer
+	for _, pid := range all {
 		if executes(pid, r.path) {
 			g.runtime++
 		} else if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
@@ -78,7 +80,7 @@ func (r *run) lookAround(e *evidence.Evidence) (err error) {
 		}
 		switch {
 		case pid == sentry:
-		case within(pid, sentry):
+		case slices.Contains(stubs, pid):
 			g.stubs++
 			if status(pid)["Seccomp"] != "2" {
 				g.open = append(g.open, strconv.Itoa(pid))
@@ -167,9 +169,6 @@ func childrenOf(pid int) (pids []int) {
 	}
 	return pids
 }
-
-// within reports whether pid descends from another process.
-func within(pid, of int) bool { return slices.Contains(below(of), pid) }
 
 // executes reports whether what a process executes is this file.
 func executes(pid int, file string) bool { return same(fmt.Sprintf("/proc/%d/exe", pid), file) }

@@ -80,12 +80,12 @@ func (r *run) sentryProc() backend.Proof {
 // filter of gVisor's on the host; the policy's is put on inside.
 func (r *run) sentryFilter(e evidence.Evidence, p backend.Proof) backend.Proof {
 	g := &r.gvisor
-	held := e.Status["Seccomp"] == "2" && len(g.open) == 0 && status(g.gofer)["Seccomp"] == "2"
-	if !held {
+	gofer := status(g.gofer)["Seccomp"]
+	if e.Status["Seccomp"] != "2" || len(g.open) != 0 || gofer != "2" {
 		p.State = backend.Missing
 	}
 	p.Outside = fmt.Sprintf("/proc/%d/status, of the sentry: Seccomp %s; %d processes that run the code of the container, without a filter of them: %d; the gofer %d: Seccomp %s",
-		e.PID, e.Status["Seccomp"], g.stubs, len(g.open), g.gofer, status(g.gofer)["Seccomp"])
+		e.PID, e.Status["Seccomp"], g.stubs, len(g.open), g.gofer, gofer)
 	return p
 }
 

@@ -22,10 +22,6 @@ type specOptions struct {
 	// has one, 0, which inside is uid, and gid.
 	ids int
 
-	// newNetwork gives the container a network namespace of its own, in which there
-	// is nothing. Else it has the keeper's, which is nobody else's.
-	newNetwork bool
-
 	// writable says that commands may write to the root directory.
 	writable bool
 
@@ -49,9 +45,6 @@ const (
 
 	// devSize is for the /dev of a container: a directory with some links in it.
 	devSize = "64k"
-
-	// maxTerminals is as many as in a jail.
-	maxTerminals = "256"
 )
 
 // newSpec is the configuration of a container (OCI runtime-spec, config.md).
@@ -63,7 +56,7 @@ const (
 func newSpec(o specOptions) *specs.Spec {
 	s := &specs.Spec{
 		Version:  specVersion,
-		Hostname: "kavach",
+		Hostname: jail.Hostname,
 		Root:     &specs.Root{Path: "rootfs", Readonly: !o.writable && o.with(policy.RootReadonly) && o.with(policy.RootPivoted)},
 		Process: &specs.Process{
 			User:            specs.User{UID: uint32(o.uid), GID: uint32(o.gid)},
@@ -100,7 +93,7 @@ func newSpec(o specOptions) *specs.Spec {
 func (o *specOptions) mounts() []specs.Mount {
 	terminals := []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"}
 	if o.with(policy.Limits) {
-		terminals = append(terminals, "max="+maxTerminals)
+		terminals = append(terminals, "max="+jail.MaxTerminals)
 	}
 	mounts := []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
@@ -118,7 +111,7 @@ func (o *specOptions) mounts() []specs.Mount {
 }
 
 // namespaces are those of the container, inside those of the keeper: who gets out
-// of one is in the other.
+// of one is in the other. The network is the keeper's, which is nobody else's.
 func (o *specOptions) namespaces() []specs.LinuxNamespace {
 	var list []specs.LinuxNamespace
 	for _, ns := range []struct {
@@ -126,8 +119,7 @@ func (o *specOptions) namespaces() []specs.LinuxNamespace {
 		own  bool
 	}{
 		{specs.UserNamespace, o.ownUser()}, {specs.PIDNamespace, o.with(policy.NSPid)}, {specs.MountNamespace, o.with(policy.NSMount)},
-		{specs.NetworkNamespace, o.newNetwork && o.with(policy.NSNet)}, {specs.IPCNamespace, o.with(policy.NSIpc)},
-		{specs.UTSNamespace, o.with(policy.NSUts)}, {specs.CgroupNamespace, o.with(policy.NSCgroup)},
+		{specs.IPCNamespace, o.with(policy.NSIpc)}, {specs.UTSNamespace, o.with(policy.NSUts)}, {specs.CgroupNamespace, o.with(policy.NSCgroup)},
 	} {
 		if ns.own {
 			list = append(list, specs.LinuxNamespace{Type: ns.kind})

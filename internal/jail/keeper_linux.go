@@ -106,7 +106,7 @@ func inKeeper(op *guest.Op, bindTmp bool) string {
 func (j *Jail) keeperSetup(ops []guest.Op) *guest.Setup {
 	bytes, inodes := j.cfg.stage(ownSpace + runtimeSpace)
 	return &guest.Setup{
-		Hostname: hostname, Scratch: bytes, ScratchInodes: inodes,
+		Hostname: Hostname, Scratch: bytes, ScratchInodes: inodes,
 		Ops: ops, Pivot: true, Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
 		Confine: guest.Confine{UserNS: j.cfg.Container.UserNS, NoNewPrivs: j.cfg.with(policy.NoNewPrivs), CloseFDs: true},
 	}

@@ -29,7 +29,7 @@ func bundle(t testing.TB) []byte {
 		namespaces = append(namespaces, map[string]string{"type": kind})
 	}
 	config, err := json.Marshal(map[string]any{
-		"ociVersion": "1.0.2", "hostname": hostname,
+		"ociVersion": "1.0.2", "hostname": Hostname,
 		"root":    map[string]any{"path": "rootfs", "readonly": true},
 		"process": map[string]any{"args": []string{guest.ProgramPath, guest.Name}, "cwd": "/", "noNewPrivileges": true},
 		"linux":   map[string]any{"namespaces": namespaces, "uidMappings": id, "gidMappings": id},
@@ -126,19 +126,11 @@ func keep(t testing.TB, name string) {
 // launch runs the runtime in the keeper.
 func launch(t testing.TB, j *Jail, runtime string) Attendance {
 	t.Helper()
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	conn, theirs, err := guest.NewChannel()
 	if err != nil {
 		t.Fatal(err)
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "channel")
 	defer theirs.Close()
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	program, err := OpenGuest(j.cfg.Guest)
 	if err != nil {
 		t.Fatal(err)

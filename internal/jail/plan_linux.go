@@ -50,9 +50,9 @@ const (
 	ownInodes = 1024
 	// bytesPerInode bounds the number of files by the bytes: what ext4 does.
 	bytesPerInode = 16 << 10
-	// maxTerminals is enough for what opens many, such as tmux, and few of those
+	// MaxTerminals is enough for what opens many, such as tmux, and few of those
 	// that all sandboxes of a machine share (3072; proc_sys_kernel(5), pty).
-	maxTerminals = "256"
+	MaxTerminals = "256"
 )
 
 // source is a host path that is to be seen inside.
@@ -267,7 +267,7 @@ func etc(c *Config) []guest.Op {
 		file("/etc/passwd", fmt.Sprintf("%s:x:%d:%d:%s:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n", user, c.UID, c.GID, user)),
 		file("/etc/group", fmt.Sprintf("%s:x:%d:\nnogroup:x:65534:\n", group, c.GID)),
 		file("/etc/hosts", hostsFile),
-		file("/etc/hostname", hostname+"\n"),
+		file("/etc/hostname", Hostname+"\n"),
 		file("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
 		file("/etc/resolv.conf", resolvFile),
 		{Kind: guest.OpSymlink, Path: "/etc/os-release", Source: "../usr/lib/os-release"},
@@ -336,7 +336,7 @@ func kernelPlaces(c *Config) []guest.Op {
 	}
 	pts := guest.Op{Kind: guest.OpDevpts, Path: "/dev/pts"}
 	if c.with(policy.Limits) {
-		pts.Data = maxTerminals
+		pts.Data = MaxTerminals
 	}
 	return append(ops,
 		guest.Op{Kind: guest.OpDir, Path: "/dev/pts", Mode: 0o755}, pts,
@@ -355,12 +355,12 @@ func imageEtc() []guest.Op {
 	}
 	return []guest.Op{
 		{Kind: guest.OpDir, Path: "/etc", Mode: 0o755},
-		file("/etc/hosts", hostsFile), file("/etc/hostname", hostname+"\n"), file("/etc/resolv.conf", resolvFile),
+		file("/etc/hosts", hostsFile), file("/etc/hostname", Hostname+"\n"), file("/etc/resolv.conf", resolvFile),
 	}
 }
 
 const (
-	hostsFile  = "127.0.0.1\tlocalhost " + hostname + "\n::1\tlocalhost\n"
+	hostsFile  = "127.0.0.1\tlocalhost " + Hostname + "\n::1\tlocalhost\n"
 	resolvFile = "# There is no way out of this sandbox.\n"
 )
 

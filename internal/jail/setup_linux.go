@@ -100,7 +100,7 @@ func (j *Jail) setupFrame(ops []guest.Op) *guest.Setup {
 	}
 	bytes, inodes := j.cfg.stage(ownSpace)
 	return &guest.Setup{
-		Hostname: hostname, Scratch: bytes, ScratchInodes: inodes,
+		Hostname: Hostname, Scratch: bytes, ScratchInodes: inodes,
 		Ops: ops, RootReadonly: !j.cfg.Writable && j.cfg.with(policy.RootReadonly),
 		Pivot: j.cfg.with(policy.RootPivoted), Loopback: j.cfg.Loopback && j.cfg.with(policy.NSNet),
 		Confine: j.confine(), Rlimits: j.rlimits(), Probe: true, ProbeForks: j.cfg.Filters.Kills,

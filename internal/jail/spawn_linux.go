@@ -29,19 +29,12 @@ func (j *Jail) spawn() error {
 	if err != nil {
 		return err
 	}
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	conn, theirs, err := guest.NewChannel()
 	if err != nil {
-		return fmt.Errorf("channel: %w", err)
+		return err
 	}
-	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
 	defer theirs.Close()
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		unix.Close(pair[0])
-		return err
-	}
-	if j.conn, err = guest.NewHostConn(os.NewFile(uintptr(pair[0]), "channel")); err != nil {
-		return err
-	}
+	j.conn = conn
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return err

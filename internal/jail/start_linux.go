@@ -21,7 +21,8 @@ import (
 	"github.com/kavach-dev/kavach/policy"
 )
 
-const hostname = "kavach"
+// Hostname is what a sandbox calls its machine.
+const Hostname = "kavach"
 
 // Jail is a guest in its namespaces.
 type Jail struct {
