@@ -16,6 +16,7 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/internal/testclock"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -145,8 +146,9 @@ func TestGVisorTerminal(t *testing.T) {
 	sb := gvisorSandbox(t, nil)
 	in, typed := io.Pipe()
 	out := &locked{}
+	// Short sleeps: a shell that is interrupted before it forked waits for the whole of one.
 	p, err := sb.Start(t.Context(), kavach.Cmd{
-		Args:  []string{"sh", "-c", "tty; stty size; trap 'echo caught' INT; echo ready; sleep 100; read line; echo got $line"},
+		Args:  []string{"sh", "-c", "tty; stty size; trap 'echo caught; caught=1' INT; echo ready; until [ $caught ]; do sleep 0.1; done; read line; echo got $line"},
 		Stdin: in, Stdout: out, Terminal: &backend.WindowSize{Rows: 33, Cols: 99},
 	})
 	if err != nil {
@@ -187,10 +189,8 @@ func (l *locked) String() string {
 
 func (l *locked) wait(t testing.TB, want string) {
 	t.Helper()
-	for deadline := time.Now().Add(faultPatience); !strings.Contains(l.String(), want); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("no %q in %q", want, l.String())
-		}
+	if !testclock.Until(faultPatience, func() bool { return strings.Contains(l.String(), want) }) {
+		t.Fatalf("no %q in %q", want, l.String())
 	}
 }
 
