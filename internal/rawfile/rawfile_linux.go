@@ -37,14 +37,19 @@ func Read(name string) ([]byte, error) {
 	}
 }
 
-// Write writes to a file that is there, in one call.
+// Write writes to a file that is there, in one call, which is made again where a
+// signal came in its way, as Go's runtime sends them to itself: the kernel gives
+// up a change of a memory limit for one (mem_cgroup_resize_max).
 func Write(name, text string) error {
 	fd, err := unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte(text)); err != nil {
+	for err = unix.EINTR; err == unix.EINTR; {
+		_, err = unix.Write(fd, []byte(text))
+	}
+	if err != nil {
 		return &os.PathError{Op: "write", Path: name, Err: err}
 	}
 	return nil
