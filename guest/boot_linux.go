@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // Main is the guest's whole life. It does not return.
@@ -46,7 +48,7 @@ func run() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: 1, Max: 1}); err != nil {
 		return fmt.Errorf("limit of cores: %w", err)
 	}
-	conn, err := newConn(os.NewFile(ChannelFD, "channel"), maxToGuest)
+	conn, err := NewGuestConn(os.NewFile(ChannelFD, "channel"))
 	if err != nil {
 		return err
 	}
@@ -59,7 +61,7 @@ func run() error {
 	}
 	setup, ok := frame.(*Setup)
 	if !ok {
-		return fmt.Errorf("%w: %T in the place of the set-up", errFrame, frame)
+		return fmt.Errorf("%w: %T in the place of the set-up", wire.ErrFrame, frame)
 	}
 	g := newGuest(conn)
 	g.oom, g.oomErr = oom, oomErr
@@ -69,7 +71,7 @@ func run() error {
 	if err := conn.Send(&Ready{}, g.uppers...); err != nil {
 		return err
 	}
-	closeAll(g.uppers)            // so that no command reaches them by way of the guest
+	wire.CloseAll(g.uppers)       // so that no command reaches them by way of the guest
 	debug.SetGCPercent(gcPercent) // now that nobody waits for the guest
 	return g.serve()
 }
@@ -208,7 +210,7 @@ func split(s *Setup, fds []int) (probe [2]int, tasks, trees []int, err error) {
 func closeBuilder(b *builder) {
 	unix.Close(b.root)
 	unix.Close(b.stage)
-	closeAll(b.fds)
+	wire.CloseAll(b.fds)
 }
 
 func loopbackUp() error {
@@ -253,12 +255,12 @@ func (g *guest) serve() error {
 		case *Kill:
 			go g.killTree(f.ID)
 		default:
-			closeAll(fds)
+			wire.CloseAll(fds)
 			if g.bare != nil {
 				g.endAll()
 			}
-			return fmt.Errorf("%w: %T from the host", errFrame, frame)
+			return fmt.Errorf("%w: %T from the host", wire.ErrFrame, frame)
 		}
-		closeAll(fds)
+		wire.CloseAll(fds)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/internal/testclock"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // pair makes a channel: the host's end as a Conn, and the raw other end.
@@ -24,7 +26,7 @@ func pair(t testing.TB) (*Conn, int) {
 	if err := unix.SetNonblock(fds[0], true); err != nil {
 		t.Fatal(err)
 	}
-	c, err := NewHostConn(os.NewFile(uintptr(fds[0]), "channel"))
+	c, err := wire.NewConn(os.NewFile(uintptr(fds[0]), "channel"), hostSide)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +38,7 @@ func pair(t testing.TB) (*Conn, int) {
 // frames, no panic, no descriptor that nobody closes.
 func FuzzConn(f *testing.F) {
 	for _, frame := range frames() {
-		kind, payload := Encode(frame)
+		kind, payload := frame.Kind(), wire.Payload(frame)
 		header := binary.LittleEndian.AppendUint32(nil, uint32(len(payload)))
 		b := append(append(header, kind, 0, 0, 0), payload...)
 		f.Add(b, uint8(0))
@@ -63,14 +65,14 @@ func FuzzConn(f *testing.F) {
 		unix.Close(theirs)
 		for range len(b) + 1 { // a frame takes bytes: there can be no more
 			frame, fds, err := c.Receive()
-			closeAll(fds)
+			wire.CloseAll(fds)
 			if err != nil {
 				if frame != nil || fds != nil {
 					t.Errorf("%v, and %+v with %v", err, frame, fds)
 				}
 				break
 			}
-			if len(fds) > maxFDs {
+			if len(fds) > wire.MaxFDs {
 				t.Errorf("%d descriptors", len(fds))
 			}
 		}
@@ -102,11 +104,11 @@ func TestReceiveRefuses(t *testing.T) {
 		{"nothing, and the end", nil, 0, io.EOF},
 		{"half a header", ready[:3], 0, io.ErrUnexpectedEOF},
 		{"half a payload", []byte{4, 0, 0, 0, kindStarted, 0, 0, 0, 1}, 0, io.ErrUnexpectedEOF},
-		{"more than a guest may send", []byte{0, 0, 2, 0, kindFailed, 0, 0, 0}, 0, errFrame},
-		{"reserved bytes", []byte{0, 0, 0, 0, kindReady, 0, 0, 1}, 0, errFrame},
-		{"a descriptor that is not announced", ready, 1, errFrame},
-		{"an announced descriptor that is not there", []byte{0, 0, 0, 0, kindReady, 1, 0, 0}, 0, errFrame},
-		{"more descriptors than there is room for", []byte{0, 0, 0, 0, kindReady, 253, 0, 0}, 253, errFrame},
+		{"more than a guest may send", []byte{0, 0, 2, 0, kindFailed, 0, 0, 0}, 0, wire.ErrFrame},
+		{"reserved bytes", []byte{0, 0, 0, 0, kindReady, 0, 0, 1}, 0, wire.ErrFrame},
+		{"a descriptor that is not announced", ready, 1, wire.ErrFrame},
+		{"an announced descriptor that is not there", []byte{0, 0, 0, 0, kindReady, 1, 0, 0}, 0, wire.ErrFrame},
+		{"more descriptors than there is room for", []byte{0, 0, 0, 0, kindReady, 253, 0, 0}, 253, wire.ErrFrame},
 	}
 	for _, test := range tests {
 		t.Run(test.why, func(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // guest is the agent.
@@ -62,7 +64,7 @@ func newGuest(conn *Conn) *guest {
 
 // start executes a command, and tells the host what came of it.
 func (g *guest) start(f *Exec, fds []int) {
-	defer func() { closeAll(fds) }()
+	defer func() { wire.CloseAll(fds) }()
 	refuse := func(step string, err error) {
 		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
 	}
@@ -298,7 +300,7 @@ func (g *guest) probe(fds [2]int, s *Setup) error {
 		_, err = unix.Wait4(pid, nil, unix.WALL, nil)
 	})
 	runtime.GOMAXPROCS(1)
-	closeAll(fds[:])
+	wire.CloseAll(fds[:])
 	if err != nil {
 		return fail("probe", "fork", err)
 	}

@@ -1,29 +1,28 @@
 package guest
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/kavach-dev/kavach/internal/wire"
+)
 
 // Frame is one message of the protocol.
-type Frame interface {
-	kind() uint8
-	encode(*encoder)
-	decode(*decoder)
-}
+type Frame = wire.Frame
 
 // Kinds of frames. Those below 0x80 go to the guest.
 const (
-	kindSetup    = 1
-	kindExec     = 2
-	kindSignal   = 3
-	kindKill     = 4
-	kindResize   = 5
-	kindReady    = 0x81
-	kindFailed   = 0x82
-	kindStarted  = 0x83
-	kindRefused  = 0x84
-	kindExited   = 0x85
-	firstFromIn  = 0x80
-	maxDenials   = 512 // more than there are calls
-	headerLength = 8   // length u32, kind u8, descriptors u8, two bytes zero
+	kindSetup   = 1
+	kindExec    = 2
+	kindSignal  = 3
+	kindKill    = 4
+	kindResize  = 5
+	kindReady   = 0x81
+	kindFailed  = 0x82
+	kindStarted = 0x83
+	kindRefused = 0x84
+	kindExited  = 0x85
+	firstFromIn = 0x80
+	maxDenials  = 512 // more than there are calls
 )
 
 // Exec starts a command. Three descriptors come with it: its stdin, stdout and
@@ -126,84 +125,76 @@ func newFrame(kind uint8) Frame {
 	return nil
 }
 
-func (*Exec) kind() uint8    { return kindExec }
-func (*Signal) kind() uint8  { return kindSignal }
-func (*Kill) kind() uint8    { return kindKill }
-func (*Resize) kind() uint8  { return kindResize }
-func (*Ready) kind() uint8   { return kindReady }
-func (*Failed) kind() uint8  { return kindFailed }
-func (*Started) kind() uint8 { return kindStarted }
-func (*Refused) kind() uint8 { return kindRefused }
-func (*Exited) kind() uint8  { return kindExited }
+func (*Exec) Kind() uint8    { return kindExec }
+func (*Signal) Kind() uint8  { return kindSignal }
+func (*Kill) Kind() uint8    { return kindKill }
+func (*Resize) Kind() uint8  { return kindResize }
+func (*Ready) Kind() uint8   { return kindReady }
+func (*Failed) Kind() uint8  { return kindFailed }
+func (*Started) Kind() uint8 { return kindStarted }
+func (*Refused) Kind() uint8 { return kindRefused }
+func (*Exited) Kind() uint8  { return kindExited }
 
-func (f *Exec) encode(e *encoder) {
-	e.u32(f.ID)
-	encodeList(e, f.Args, e.str)
-	encodeList(e, f.Env, e.str)
-	e.str(f.Dir)
-	e.bool(f.Terminal)
-	e.u32(f.Rows)
-	e.u32(f.Cols)
+func (f *Exec) Encode(e *wire.Encoder) {
+	e.U32(f.ID)
+	wire.EncodeList(e, f.Args, e.Str)
+	wire.EncodeList(e, f.Env, e.Str)
+	e.Str(f.Dir)
+	e.Bool(f.Terminal)
+	e.U32(f.Rows)
+	e.U32(f.Cols)
 }
 
-func (f *Exec) decode(d *decoder) {
-	f.ID = d.u32()
-	f.Args = decodeList(d, 4, d.str)
-	f.Env = decodeList(d, 4, d.str)
-	f.Dir = d.str()
-	f.Terminal, f.Rows, f.Cols = d.bool(), d.u32(), d.u32()
+func (f *Exec) Decode(d *wire.Decoder) {
+	f.ID = d.U32()
+	f.Args = wire.DecodeList(d, 4, d.Str)
+	f.Env = wire.DecodeList(d, 4, d.Str)
+	f.Dir = d.Str()
+	f.Terminal, f.Rows, f.Cols = d.Bool(), d.U32(), d.U32()
 }
 
-func (f *Signal) encode(e *encoder) { e.u32(f.ID); e.u32(f.Signal) }
-func (f *Signal) decode(d *decoder) { f.ID, f.Signal = d.u32(), d.u32() }
-func (f *Resize) encode(e *encoder) { e.u32(f.ID); e.u32(f.Rows); e.u32(f.Cols) }
-func (f *Resize) decode(d *decoder) { f.ID, f.Rows, f.Cols = d.u32(), d.u32(), d.u32() }
-func (f *Kill) encode(e *encoder)   { e.u32(f.ID) }
-func (f *Kill) decode(d *decoder)   { f.ID = d.u32() }
-func (f *Ready) encode(*encoder)    {}
-func (f *Ready) decode(*decoder)    {}
+func (f *Signal) Encode(e *wire.Encoder) { e.U32(f.ID); e.U32(f.Signal) }
+func (f *Signal) Decode(d *wire.Decoder) { f.ID, f.Signal = d.U32(), d.U32() }
+func (f *Resize) Encode(e *wire.Encoder) { e.U32(f.ID); e.U32(f.Rows); e.U32(f.Cols) }
+func (f *Resize) Decode(d *wire.Decoder) { f.ID, f.Rows, f.Cols = d.U32(), d.U32(), d.U32() }
+func (f *Kill) Encode(e *wire.Encoder)   { e.U32(f.ID) }
+func (f *Kill) Decode(d *wire.Decoder)   { f.ID = d.U32() }
+func (f *Ready) Encode(*wire.Encoder)    {}
+func (f *Ready) Decode(*wire.Decoder)    {}
 
-func (f *Failed) encode(e *encoder) { e.str(f.Step); e.str(f.Detail); e.u32(f.Errno) }
-func (f *Failed) decode(d *decoder) { f.Step, f.Detail, f.Errno = d.str(), d.str(), d.u32() }
+func (f *Failed) Encode(e *wire.Encoder) { e.Str(f.Step); e.Str(f.Detail); e.U32(f.Errno) }
+func (f *Failed) Decode(d *wire.Decoder) { f.Step, f.Detail, f.Errno = d.Str(), d.Str(), d.U32() }
 
-func (f *Started) encode(e *encoder) { e.u32(f.ID) }
-func (f *Started) decode(d *decoder) { f.ID = d.u32() }
+func (f *Started) Encode(e *wire.Encoder) { e.U32(f.ID) }
+func (f *Started) Decode(d *wire.Decoder) { f.ID = d.U32() }
 
-func (f *Refused) encode(e *encoder) { e.u32(f.ID); e.str(f.Step); e.u32(f.Errno) }
-func (f *Refused) decode(d *decoder) { f.ID, f.Step, f.Errno = d.u32(), d.str(), d.u32() }
+func (f *Refused) Encode(e *wire.Encoder) { e.U32(f.ID); e.Str(f.Step); e.U32(f.Errno) }
+func (f *Refused) Decode(d *wire.Decoder) { f.ID, f.Step, f.Errno = d.U32(), d.Str(), d.U32() }
 
-func (f *Exited) encode(e *encoder) {
-	e.u32(f.ID)
-	e.u32(f.Status)
-	e.i64(f.CPUMicros)
-	e.i64(f.MaxRSS)
-	encodeList(e, f.Denials, func(c DeniedCall) { e.i64(c.Number); e.u32(c.Count); e.u32(c.Refused); e.u32(c.Absent) })
+func (f *Exited) Encode(e *wire.Encoder) {
+	e.U32(f.ID)
+	e.U32(f.Status)
+	e.I64(f.CPUMicros)
+	e.I64(f.MaxRSS)
+	wire.EncodeList(e, f.Denials, func(c DeniedCall) { e.I64(c.Number); e.U32(c.Count); e.U32(c.Refused); e.U32(c.Absent) })
 }
 
-func (f *Exited) decode(d *decoder) {
-	f.ID, f.Status, f.CPUMicros, f.MaxRSS = d.u32(), d.u32(), d.i64(), d.i64()
-	f.Denials = decodeList(d, 20, func() DeniedCall {
-		return DeniedCall{Number: d.i64(), Count: d.u32(), Refused: d.u32(), Absent: d.u32()}
+func (f *Exited) Decode(d *wire.Decoder) {
+	f.ID, f.Status, f.CPUMicros, f.MaxRSS = d.U32(), d.U32(), d.I64(), d.I64()
+	f.Denials = wire.DecodeList(d, 20, func() DeniedCall {
+		return DeniedCall{Number: d.I64(), Count: d.U32(), Refused: d.U32(), Absent: d.U32()}
 	})
 }
 
-// Decode reads one frame's payload. It is what the fuzz target calls.
-func Decode(kind uint8, payload []byte) (Frame, error) {
-	f := newFrame(kind)
-	if f == nil {
-		return nil, fmt.Errorf("%w: kind %#x", errFrame, kind)
-	}
-	d := &decoder{b: payload}
-	f.decode(d)
-	if err := d.end(); err != nil {
-		return nil, err
-	}
-	return f, nil
-}
+// Limits of frames. From host to guest a frame holds an argv and an
+// environment (at most 2 MiB for the kernel, execve(2)); from guest to host
+// everything is small.
+const (
+	maxToGuest = 8 << 20
+	maxToHost  = 64 << 10
+)
 
-// Encode returns a frame's kind and payload.
-func Encode(f Frame) (kind uint8, payload []byte) {
-	var e encoder
-	f.encode(&e)
-	return f.kind(), e.b
-}
+var (
+	hostSide  = wire.Protocol{New: newFrame, MaxIn: maxToHost, MaxOut: maxToGuest}
+	guestSide = wire.Protocol{New: newFrame, MaxIn: maxToGuest, MaxOut: maxToHost}
+)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // frames is one of each kind, with every field set.
@@ -39,8 +41,8 @@ func frames() []Frame {
 
 func TestFrameRoundTrip(t *testing.T) {
 	for _, f := range frames() {
-		kind, payload := Encode(f)
-		got, err := Decode(kind, payload)
+		kind, payload := f.Kind(), wire.Payload(f)
+		got, err := hostSide.Decode(kind, payload)
 		if err != nil || !reflect.DeepEqual(got, f) {
 			t.Errorf("%T: %+v, %v, want %+v", f, got, err, f)
 		}
@@ -48,7 +50,7 @@ func TestFrameRoundTrip(t *testing.T) {
 }
 
 func TestDecodeRefuses(t *testing.T) {
-	_, exec := Encode(&Exec{ID: 1, Args: []string{"sh"}, Dir: "/"})
+	exec := wire.Payload(&Exec{ID: 1, Args: []string{"sh"}, Dir: "/"})
 	list := binary.LittleEndian.AppendUint32(nil, 1)
 	list = binary.LittleEndian.AppendUint32(list, 1<<31)
 	tests := []struct {
@@ -66,7 +68,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"a string that is longer than the frame", kindFailed, []byte{0xff, 0xff, 0xff, 0xff}},
 	}
 	for _, test := range tests {
-		if f, err := Decode(test.kind, test.payload); !errors.Is(err, errFrame) {
+		if f, err := hostSide.Decode(test.kind, test.payload); !errors.Is(err, wire.ErrFrame) {
 			t.Errorf("%s: %+v, %v", test.why, f, err)
 		}
 	}
@@ -76,24 +78,24 @@ func TestDecodeRefuses(t *testing.T) {
 // proportion, and what is taken has one meaning.
 func FuzzDecode(f *testing.F) {
 	for _, frame := range frames() {
-		kind, payload := Encode(frame)
+		kind, payload := frame.Kind(), wire.Payload(frame)
 		f.Add(kind, payload)
 		f.Add(kind^0x80, payload)
 	}
 	f.Add(uint8(kindExited), bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, kind uint8, payload []byte) {
-		frame, err := Decode(kind, payload)
+		frame, err := hostSide.Decode(kind, payload)
 		if err != nil {
 			if frame != nil {
 				t.Errorf("a frame beside an error: %+v", frame)
 			}
 			return
 		}
-		again, encoded := Encode(frame)
+		again, encoded := frame.Kind(), wire.Payload(frame)
 		if again != kind {
 			t.Errorf("kind %#x became %#x", kind, again)
 		}
-		got, err := Decode(again, encoded)
+		got, err := hostSide.Decode(again, encoded)
 		if err != nil || !reflect.DeepEqual(got, frame) {
 			t.Errorf("%+v became %+v, %v", frame, got, err)
 		}

@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // CanaryPath is a file that every sandbox has, that everybody may read, and
@@ -59,7 +61,7 @@ const ReportSize = 4 * int(attempts)
 // DecodeReport reads what a probe wrote.
 func DecodeReport(b []byte) (r Report, err error) {
 	if len(b) != ReportSize {
-		return r, fmt.Errorf("%w: a report of %d bytes", errFrame, len(b))
+		return r, fmt.Errorf("%w: a report of %d bytes", wire.ErrFrame, len(b))
 	}
 	for i := range r {
 		r[i] = syscall.Errno(binary.NativeEndian.Uint32(b[4*i:]))

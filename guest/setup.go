@@ -1,6 +1,10 @@
 package guest
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/kavach-dev/kavach/internal/wire"
+)
 
 // Setup says how to build and confine the place. The host decides everything;
 // the guest carries it out, step by step, and says which step failed.
@@ -163,86 +167,86 @@ type Op struct {
 	Dev, Ino uint64
 }
 
-func (*Setup) kind() uint8 { return kindSetup }
+func (*Setup) Kind() uint8 { return kindSetup }
 
-func (f *Setup) encode(e *encoder) {
-	e.str(f.Hostname)
-	e.i64(f.Scratch)
-	e.i64(f.ScratchInodes)
-	encodeList(e, f.Ops, func(o Op) {
-		e.u8(uint8(o.Kind))
-		e.str(o.Path)
-		e.str(o.Source)
-		e.str(o.Data)
-		e.u32(o.Mode)
-		e.u32(o.Flags)
-		e.u64(o.Dev)
-		e.u64(o.Ino)
+func (f *Setup) Encode(e *wire.Encoder) {
+	e.Str(f.Hostname)
+	e.I64(f.Scratch)
+	e.I64(f.ScratchInodes)
+	wire.EncodeList(e, f.Ops, func(o Op) {
+		e.U8(uint8(o.Kind))
+		e.Str(o.Path)
+		e.Str(o.Source)
+		e.Str(o.Data)
+		e.U32(o.Mode)
+		e.U32(o.Flags)
+		e.U64(o.Dev)
+		e.U64(o.Ino)
 	})
-	e.bool(f.RootReadonly)
-	e.bool(f.Pivot)
-	e.bool(f.Loopback)
+	e.Bool(f.RootReadonly)
+	e.Bool(f.Pivot)
+	e.Bool(f.Loopback)
 	f.Confine.encode(e)
-	encodeList(e, f.Rlimits, func(r Rlimit) { e.u32(r.Resource); e.u64(r.Value) })
-	e.u32(f.Tasks)
-	e.bool(f.CgroupNS)
-	e.bool(f.OOMFirst)
-	e.bool(f.Probe)
-	e.bool(f.ProbeForks)
-	e.bool(f.ProbeLimits)
-	e.bool(f.Contained)
-	e.bool(f.Bare != nil)
+	wire.EncodeList(e, f.Rlimits, func(r Rlimit) { e.U32(r.Resource); e.U64(r.Value) })
+	e.U32(f.Tasks)
+	e.Bool(f.CgroupNS)
+	e.Bool(f.OOMFirst)
+	e.Bool(f.Probe)
+	e.Bool(f.ProbeForks)
+	e.Bool(f.ProbeLimits)
+	e.Bool(f.Contained)
+	e.Bool(f.Bare != nil)
 	if f.Bare != nil {
-		e.str(string(f.Bare.Filter))
-		e.str(f.Bare.Canary)
-		e.str(f.Bare.Write)
+		e.Str(string(f.Bare.Filter))
+		e.Str(f.Bare.Canary)
+		e.Str(f.Bare.Write)
 	}
 }
 
-func (f *Setup) decode(d *decoder) {
-	f.Hostname = d.str()
-	f.Scratch, f.ScratchInodes = d.i64(), d.i64()
-	f.Ops = decodeList(d, 37, func() Op {
+func (f *Setup) Decode(d *wire.Decoder) {
+	f.Hostname = d.Str()
+	f.Scratch, f.ScratchInodes = d.I64(), d.I64()
+	f.Ops = wire.DecodeList(d, 37, func() Op {
 		return Op{
-			Kind: OpKind(d.u8()), Path: d.str(), Source: d.str(), Data: d.str(),
-			Mode: d.u32(), Flags: d.u32(), Dev: d.u64(), Ino: d.u64(),
+			Kind: OpKind(d.U8()), Path: d.Str(), Source: d.Str(), Data: d.Str(),
+			Mode: d.U32(), Flags: d.U32(), Dev: d.U64(), Ino: d.U64(),
 		}
 	})
-	f.RootReadonly, f.Pivot, f.Loopback = d.bool(), d.bool(), d.bool()
+	f.RootReadonly, f.Pivot, f.Loopback = d.Bool(), d.Bool(), d.Bool()
 	f.Confine.decode(d)
-	f.Rlimits = decodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.u32(), Value: d.u64()} })
-	f.Tasks, f.CgroupNS, f.OOMFirst = d.u32(), d.bool(), d.bool()
-	f.Probe, f.ProbeForks, f.ProbeLimits, f.Contained = d.bool(), d.bool(), d.bool(), d.bool()
-	if d.bool() {
-		f.Bare = &Bare{Filter: []byte(d.str()), Canary: d.str(), Write: d.str()}
+	f.Rlimits = wire.DecodeList(d, 12, func() Rlimit { return Rlimit{Resource: d.U32(), Value: d.U64()} })
+	f.Tasks, f.CgroupNS, f.OOMFirst = d.U32(), d.Bool(), d.Bool()
+	f.Probe, f.ProbeForks, f.ProbeLimits, f.Contained = d.Bool(), d.Bool(), d.Bool(), d.Bool()
+	if d.Bool() {
+		f.Bare = &Bare{Filter: []byte(d.Str()), Canary: d.Str(), Write: d.Str()}
 	}
 }
 
-func (c *Confine) encode(e *encoder) {
-	e.i64(c.UserNS)
-	e.bool(c.DropCaps)
-	e.bool(c.NoNewPrivs)
-	e.bool(c.CloseFDs)
-	e.bool(c.Landlock)
-	e.u32(c.LandlockABI)
-	e.bool(c.LandlockNet)
-	encodeList(e, c.LandlockRule, func(r LandlockRule) { e.str(r.Path); e.u64(r.Rights) })
-	e.str(string(c.Filter))
-	e.str(string(c.CommandFilter))
-	e.bool(c.Unheard)
-	e.bool(c.LogOnly)
-	e.str(string(c.Guard))
-	encodeList(e, c.Judges, func(f []byte) { e.str(string(f)) })
+func (c *Confine) encode(e *wire.Encoder) {
+	e.I64(c.UserNS)
+	e.Bool(c.DropCaps)
+	e.Bool(c.NoNewPrivs)
+	e.Bool(c.CloseFDs)
+	e.Bool(c.Landlock)
+	e.U32(c.LandlockABI)
+	e.Bool(c.LandlockNet)
+	wire.EncodeList(e, c.LandlockRule, func(r LandlockRule) { e.Str(r.Path); e.U64(r.Rights) })
+	e.Str(string(c.Filter))
+	e.Str(string(c.CommandFilter))
+	e.Bool(c.Unheard)
+	e.Bool(c.LogOnly)
+	e.Str(string(c.Guard))
+	wire.EncodeList(e, c.Judges, func(f []byte) { e.Str(string(f)) })
 }
 
-func (c *Confine) decode(d *decoder) {
-	c.UserNS = d.i64()
-	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.bool(), d.bool(), d.bool()
-	c.Landlock, c.LandlockABI, c.LandlockNet = d.bool(), d.u32(), d.bool()
-	c.LandlockRule = decodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.str(), Rights: d.u64()} })
-	c.Filter, c.CommandFilter = d.bytes(), d.bytes()
-	c.Unheard, c.LogOnly, c.Guard = d.bool(), d.bool(), d.bytes()
-	c.Judges = decodeList(d, 4, d.bytes)
+func (c *Confine) decode(d *wire.Decoder) {
+	c.UserNS = d.I64()
+	c.DropCaps, c.NoNewPrivs, c.CloseFDs = d.Bool(), d.Bool(), d.Bool()
+	c.Landlock, c.LandlockABI, c.LandlockNet = d.Bool(), d.U32(), d.Bool()
+	c.LandlockRule = wire.DecodeList(d, 12, func() LandlockRule { return LandlockRule{Path: d.Str(), Rights: d.U64()} })
+	c.Filter, c.CommandFilter = d.Bytes(), d.Bytes()
+	c.Unheard, c.LogOnly, c.Guard = d.Bool(), d.Bool(), d.Bytes()
+	c.Judges = wire.DecodeList(d, 4, d.Bytes)
 }
 
 // errno gives the kernel's text for a number that came over the channel.

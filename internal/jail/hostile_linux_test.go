@@ -68,7 +68,7 @@ func hostile() error {
 	if err != nil {
 		return err
 	}
-	c, err := guest.NewHostConn(os.NewFile(uintptr(dup), "channel"))
+	c, err := guest.NewGuestConn(os.NewFile(uintptr(dup), "channel"))
 	if err != nil {
 		return err
 	}

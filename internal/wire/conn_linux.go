@@ -1,4 +1,4 @@
-package guest
+package wire
 
 import (
 	"encoding/binary"
@@ -12,43 +12,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Conn is one end of the channel: a stream socket that carries frames and,
-// with the first byte of a frame, descriptors.
+// Conn is one end of a channel: a stream socket that carries frames and, with the
+// first byte of a frame, descriptors.
 type Conn struct {
 	file *os.File
 	raw  syscall.RawConn
-	max  int // bytes of a frame that comes in
+	p    Protocol
 
 	send sync.Mutex // one frame at a time
 }
 
-// NewChannel makes a channel: the host's end, and the file of the guest's, which is
-// to be handed to it and closed.
-func NewChannel() (*Conn, *os.File, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, fmt.Errorf("channel: %w", err)
-	}
-	theirs := os.NewFile(uintptr(pair[1]), "guest end of the channel")
-	if err := unix.SetNonblock(pair[0], true); err != nil {
-		return nil, nil, errors.Join(err, unix.Close(pair[0]), theirs.Close())
-	}
-	conn, err := NewHostConn(os.NewFile(uintptr(pair[0]), "channel"))
-	if err != nil {
-		return nil, nil, errors.Join(err, theirs.Close())
-	}
-	return conn, theirs, nil
-}
-
-// NewHostConn wraps the host's end. What comes over it is hostile.
-func NewHostConn(f *os.File) (*Conn, error) { return newConn(f, maxToHost) }
-
-func newConn(f *os.File, max int) (*Conn, error) {
+// NewConn makes a Conn of one end of a socket, which is its own from then on.
+func NewConn(f *os.File, p Protocol) (*Conn, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{file: f, raw: raw, max: max}, nil
+	return &Conn{file: f, raw: raw, p: p}, nil
+}
+
+// NewChannel makes a channel: this end, which speaks p, and the file of the other,
+// which is to be handed on and closed.
+func NewChannel(p Protocol) (*Conn, *os.File, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("channel: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "other end of the channel")
+	if err := unix.SetNonblock(pair[0], true); err != nil {
+		return nil, nil, errors.Join(err, unix.Close(pair[0]), theirs.Close())
+	}
+	conn, err := NewConn(os.NewFile(uintptr(pair[0]), "channel"), p)
+	if err != nil {
+		return nil, nil, errors.Join(err, theirs.Close())
+	}
+	return conn, theirs, nil
 }
 
 // Close ends the channel.
@@ -63,15 +61,15 @@ func (c *Conn) CloseWrite() error {
 
 // Send writes a frame and passes copies of the descriptors.
 func (c *Conn) Send(f Frame, fds ...int) error {
-	var e encoder
-	e.b = make([]byte, headerLength, 256)
-	f.encode(&e)
-	n := len(e.b) - headerLength
-	if n > maxToGuest || len(fds) > maxFDs {
+	var e Encoder
+	e.b = make([]byte, HeaderLength, 256)
+	f.Encode(&e)
+	n := len(e.b) - HeaderLength
+	if n > c.p.MaxOut || len(fds) > MaxFDs {
 		return fmt.Errorf("send: %d bytes and %d descriptors are more than a frame holds: %w", n, len(fds), unix.E2BIG)
 	}
 	binary.LittleEndian.PutUint32(e.b, uint32(n))
-	e.b[4], e.b[5] = f.kind(), uint8(len(fds))
+	e.b[4], e.b[5] = f.Kind(), uint8(len(fds))
 	var oob []byte
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
@@ -114,28 +112,28 @@ func closed(err error) error {
 func (c *Conn) Receive() (_ Frame, fds []int, err error) {
 	defer func() {
 		if err != nil {
-			closeAll(fds)
+			CloseAll(fds)
 			fds = nil
 		}
 	}()
-	var header [headerLength]byte
+	var header [HeaderLength]byte
 	if fds, err = c.readHeader(header[:]); err != nil {
 		return nil, fds, err
 	}
 	n := binary.LittleEndian.Uint32(header[:])
-	if int64(n) > int64(c.max) || int(header[5]) != len(fds) || header[6] != 0 || header[7] != 0 {
-		return nil, fds, fmt.Errorf("%w: header % x with %d descriptors", errFrame, header, len(fds))
+	if int64(n) > int64(c.p.MaxIn) || int(header[5]) != len(fds) || header[6] != 0 || header[7] != 0 {
+		return nil, fds, fmt.Errorf("%w: header % x with %d descriptors", ErrFrame, header, len(fds))
 	}
 	payload := make([]byte, n)
 	if err := c.readFull(payload); err != nil {
 		return nil, fds, err
 	}
-	f, err := Decode(header[4], payload)
+	f, err := c.p.Decode(header[4], payload)
 	return f, fds, err
 }
 
 func (c *Conn) readHeader(header []byte) (fds []int, err error) {
-	oob := make([]byte, unix.CmsgSpace(4*maxFDs))
+	oob := make([]byte, unix.CmsgSpace(4*MaxFDs))
 	n, oobn, flags, err := c.read(header, oob)
 	if err != nil {
 		return nil, err
@@ -144,7 +142,7 @@ func (c *Conn) readHeader(header []byte) (fds []int, err error) {
 		return fds, err
 	}
 	if flags&unix.MSG_CTRUNC != 0 {
-		return fds, fmt.Errorf("%w: descriptors were cut off", errFrame)
+		return fds, fmt.Errorf("%w: descriptors were cut off", ErrFrame)
 	}
 	if n == 0 {
 		return fds, io.EOF
@@ -186,19 +184,20 @@ func rights(oob []byte) (fds []int, err error) {
 	}
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
-		return nil, fmt.Errorf("%w: control message: %w", errFrame, err)
+		return nil, fmt.Errorf("%w: control message: %w", ErrFrame, err)
 	}
 	for i := range messages {
 		got, err := unix.ParseUnixRights(&messages[i])
 		if err != nil {
-			return fds, fmt.Errorf("%w: rights: %w", errFrame, err)
+			return fds, fmt.Errorf("%w: rights: %w", ErrFrame, err)
 		}
 		fds = append(fds, got...)
 	}
 	return fds, nil
 }
 
-func closeAll(fds []int) {
+// CloseAll closes descriptors.
+func CloseAll(fds []int) {
 	for _, fd := range fds {
 		_ = unix.Close(fd)
 	}
