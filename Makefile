@@ -1,4 +1,4 @@
-# make          build bin/kavach and bin/kavach-registry
+# make          build bin/kavach, bin/kavach-registry and bin/kavach-wasm
 # make programs build the programs that are modules of their own: gVisor's takes a minute
 # make install  all of them, the manual and the completions below PREFIX (DESTDIR before it)
 # make test     all tests, as root (where it is root) and as an ordinary user
@@ -22,6 +22,7 @@ all: build
 
 build:
 	$(GO) build -o bin/kavach ./cmd/kavach
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/kavach-wasm ./cmd/kavach-wasm
 	cd cmd/kavach-registry && $(GO) build -trimpath -ldflags '-s -w' -o ../../bin/kavach-registry .
 
 # Programs whose libraries kavach is to be spared are modules of their own. What
@@ -39,7 +40,7 @@ fish  := $(share)/fish/vendor_completions.d
 
 install: build programs
 	install -d $(DESTDIR)$(PREFIX)/bin $(bash) $(zsh) $(fish)
-	install -m 755 bin/kavach $(patsubst cmd/%,bin/%,$(modules)) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 bin/kavach bin/kavach-wasm $(patsubst cmd/%,bin/%,$(modules)) $(DESTDIR)$(PREFIX)/bin/
 	umask 022 && bin/kavach man --dir $(share)/man
 	umask 022 && bin/kavach completion bash >$(bash)/kavach
 	umask 022 && bin/kavach completion zsh >$(zsh)/_kavach

@@ -36,8 +36,10 @@ var ErrNoBackend = errors.New("this Runtime has no backends: set Runtime.Backend
 var ErrNoImages = errors.New("filesystem.image names an image, and this Runtime has no images: set Runtime.Images, for example to an *image.Store of package image")
 
 // Order is the order in which backends are tried where the caller names none:
-// the fastest first. Noop is not in it: it runs only where it is named.
-var order = []string{"process", "wasm", "oci", "gvisor", "sgx", "sev", "firecracker"}
+// the fastest first. Noop is not in it, nor is wasm: they run only where they are
+// named, the one because it isolates nothing, the other because it runs WebAssembly
+// modules and no programs.
+var order = []string{"process", "oci", "gvisor", "sgx", "sev", "firecracker"}
 
 // Order returns the order in which backends are tried where none is named.
 func Order() []string { return append([]string(nil), order...) }
@@ -204,6 +206,13 @@ func (r *Runtime) names() []string {
 // createOn makes a sandbox on one backend: audit, open its image, create, prove,
 // and refuse where less was proven than is required.
 func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy, files *rootImage) (*Sandbox, error) {
+	if len(p.Wasm.Modules) > 0 && b.Name() != "wasm" {
+		return nil, &backend.UnsupportedError{
+			Backend: b.Name(), Control: policy.ImageVerified,
+			Reason: "wasm.modules names the only modules that may run, and this backend runs no modules",
+			Fix:    "choose backend wasm, or leave wasm.modules out",
+		}
+	}
 	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err

@@ -94,6 +94,85 @@ type Restorer interface {
 	Restore(ctx context.Context, spec Spec, dir string) (Instance, error)
 }
 
+// Loader is an Instance that loads code whose functions can be called.
+type Loader interface {
+	// Load makes an instance of a module. cmd says what it gets, as a command does:
+	// Args[0] is the module, by its path inside, unless Bytes holds it. The error is
+	// an *ExecError where it is not there, or is not what it should be.
+	Load(ctx context.Context, cmd Cmd, m Module) (Plugin, error)
+}
+
+// Module is a WebAssembly module to load.
+type Module struct {
+	// Bytes are the module, in the binary format. Nil: it is a file inside.
+	Bytes []byte
+
+	// Functions are what it may import beside WASI preview 1.
+	Functions []HostFunction
+
+	// Memory bounds its linear memory, in bytes. Zero, or more than
+	// resources.memory of the policy: that.
+	Memory policy.Bytes
+}
+
+// ValueType is the type of a value, as in the binary format of WebAssembly (core
+// specification, 5.3.1).
+type ValueType byte
+
+// The types of numbers.
+const (
+	I32 ValueType = 0x7f
+	I64 ValueType = 0x7e
+	F32 ValueType = 0x7d
+	F64 ValueType = 0x7c
+)
+
+// Signature says what a function is called with, and returns.
+type Signature struct{ Params, Results []ValueType }
+
+// HostFunction is a function of the host, for a module to import. Values are 64
+// bits each: an i32 is in the lower half, f32 and f64 are as math.Float32bits and
+// math.Float64bits say.
+type HostFunction struct {
+	// Module and Name are what it is imported from, and as.
+	Module, Name string
+
+	Signature
+
+	// Call is called in the host's process while the module waits, with as many
+	// arguments as there are Params. An error, or other than as many results as there
+	// are Results, traps: the call of the module that led here fails with it. ctx is
+	// that call's. All that is in memory is the module's, and hostile.
+	Call func(ctx context.Context, memory Memory, args []uint64) (results []uint64, err error)
+}
+
+// Memory is the linear memory of an instance. Addresses are the module's.
+type Memory interface {
+	// Read returns n bytes from offset on; Write writes them. The error is a
+	// *MemoryError where a part of them is beyond the memory's end.
+	Read(ctx context.Context, offset, n uint32) ([]byte, error)
+	Write(ctx context.Context, offset uint32, data []byte) error
+}
+
+// Plugin is an instance of a module, and the process that it is in. One call is
+// made at a time, and Renew, Read and Write not during one but by host functions.
+type Plugin interface {
+	Process
+	Memory
+
+	// Functions are what the module exports.
+	Functions() map[string]Signature
+
+	// Call calls a function with as many arguments as it has parameters. The error is
+	// a *TrapError where the module is at fault. When ctx is done, the process is
+	// killed, and the error is ctx's.
+	Call(ctx context.Context, name string, args ...uint64) ([]uint64, error)
+
+	// Renew has what follows be done to a new instance, which has nothing of what the
+	// one before had in its memory.
+	Renew(ctx context.Context) error
+}
+
 // WindowSize is the size of a terminal, in characters.
 type WindowSize struct{ Rows, Cols uint16 }
 

@@ -50,6 +50,10 @@ type ExecError struct {
 	Dir   string        // where it was to start, inside
 	Errno syscall.Errno // what the kernel answered
 	Hint  string        // what to do; empty where nothing is known
+
+	// Reason says what is wrong where Errno does not: of a WebAssembly module, which
+	// is ENOEXEC to a kernel. Empty: Errno says it.
+	Reason string
 }
 
 func (e *ExecError) Error() string {
@@ -60,6 +64,8 @@ func (e *ExecError) Error() string {
 		return join(fmt.Sprintf("the working directory %s cannot be entered in the sandbox: %v", e.Dir, e.Errno), e.Hint)
 	case e.NotFound():
 		return join(fmt.Sprintf("%s: command not found in the sandbox", e.Path), e.Hint)
+	case e.Reason != "":
+		return join(fmt.Sprintf("%s: cannot be executed: %s", e.Path, e.Reason), e.Hint)
 	}
 	return join(fmt.Sprintf("%s: cannot be executed (%s: %v)", e.Path, e.Step, e.Errno), e.Hint)
 }
@@ -70,6 +76,40 @@ func (e *ExecError) NotFound() bool {
 }
 
 func (e *ExecError) Unwrap() error { return e.Errno }
+
+// TrapError says that a call of a module ended by a trap, or ended the module.
+type TrapError struct {
+	Function string
+
+	// Reason is the runtime's, with names of the module's own in it.
+	Reason string
+
+	// OutOfMemory says that the module was refused memory that it asked for, because
+	// of a limit of Kavach's.
+	OutOfMemory bool
+
+	// Exited says that the module ended itself (proc_exit), with Code.
+	Exited bool
+	Code   uint32
+}
+
+func (e *TrapError) Error() string {
+	if e.Exited {
+		return fmt.Sprintf("%s ended the module with code %d", e.Function, e.Code)
+	}
+	why := e.Reason
+	if e.OutOfMemory {
+		why += " (the module was refused more memory than its limit)"
+	}
+	return fmt.Sprintf("%s trapped: %s", e.Function, why)
+}
+
+// MemoryError says that an address is not in a module's memory.
+type MemoryError struct{ Offset, Size uint32 }
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("%d bytes at %d are not in the module's memory", e.Size, e.Offset)
+}
 
 func join(what, fix string) string {
 	if fix == "" {

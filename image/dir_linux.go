@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/owndir"
 )
 
 // What is in the directory of a store:
@@ -75,23 +77,11 @@ func (s *Store) openDir() (*storeDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		if err = os.MkdirAll(filepath.Dir(dir), 0o755); err == nil {
-			err = os.Mkdir(dir, 0o700)
-		}
-		if err == nil || errors.Is(err, os.ErrExist) {
-			fd, err = unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-		}
-	}
+	fd, err := owndir.Open(dir, "the image store")
 	if err != nil {
-		return nil, fmt.Errorf("open the image store %s: %w", dir, err)
-	}
-	d := &storeDir{dir, fd}
-	if err := d.check(); err != nil {
-		d.close()
 		return nil, err
 	}
+	d := &storeDir{dir, fd}
 	for _, sub := range []string{imagesDir, layersDir, stagingDir} {
 		if err := unix.Mkdirat(fd, sub, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
 			d.close()
@@ -99,30 +89,4 @@ func (s *Store) openDir() (*storeDir, error) {
 		}
 	}
 	return d, nil
-}
-
-// check refuses a store that somebody else could have put something into: what is
-// in it is run without being looked at again.
-func (d *storeDir) check() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(d.fd, &st); err != nil {
-		return err
-	}
-	if int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("the image store %s belongs to uid %d, and not to uid %d, who runs this: name a directory of your own", d.path, st.Uid, os.Geteuid())
-	}
-	if st.Mode&0o077 != 0 {
-		return fmt.Errorf("the image store %s can be entered by others (mode %04o): chmod 700 it, and remove it if you do not know what is in it", d.path, st.Mode&0o7777)
-	}
-	for up := filepath.Dir(d.path); ; up = filepath.Dir(up) {
-		if err := unix.Stat(up, &st); err != nil {
-			return err
-		}
-		if st.Mode&unix.S_IWOTH != 0 && st.Mode&unix.S_ISVTX == 0 {
-			return fmt.Errorf("the image store %s is below %s, which everybody may write to, and so exchange it: chmod o-w that, or name another directory", d.path, up)
-		}
-		if up == filepath.Dir(up) {
-			return nil
-		}
-	}
 }

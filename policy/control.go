@@ -63,11 +63,11 @@ func (c Control) IsBase() bool { return slices.Contains(base, c) }
 // Known reports whether c is one of Controls.
 func (c Control) Known() bool { return c.IsBase() || slices.Contains(modifiers, c) }
 
-// Asks reports whether p asks for a control: for each base control, but that a
-// root directory came from a digest only where it names what has one.
+// Asks reports whether p asks for a control: for each base control, but that what
+// is run came from a digest only where it names what has one.
 func (p *Policy) Asks(c Control) bool {
 	if c == ImageVerified {
-		return p.Filesystem.Image != "" && !strings.HasPrefix(p.Filesystem.Image, "rootfs:")
+		return p.Filesystem.Image != "" && !strings.HasPrefix(p.Filesystem.Image, "rootfs:") || len(p.Wasm.Modules) > 0
 	}
 	return c.IsBase() || slices.Contains(p.Modifiers(), c)
 }

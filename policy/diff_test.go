@@ -126,7 +126,8 @@ func TestValues(t *testing.T) {
 		"seccomp.profile=strict (default)", "seccomp.files=none", "seccomp.mode=enforce (default)", "network.loopback=false",
 		"resources.memory=256m (default)", "resources.swap=0", "resources.io_read=unlimited (default)", "resources.io_write=unlimited (default)",
 		"resources.cpus=unlimited", "resources.pids=64 (default)", "resources.output=1m (default)", "resources.timeout=1m (default)",
-		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set", "require.min_score=0",
+		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set",
+		"wasm.modules=any", "wasm.clock=not set", "wasm.seed=not set", "require.min_score=0",
 		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
 	}
 	if !slices.Equal(got, want) {

@@ -45,6 +45,10 @@ type Policy struct {
 	// Process is who the command runs as, where, and with which environment.
 	Process Process `json:"process,omitzero"`
 
+	// Wasm is what WebAssembly modules get, on the backend of that name. Zero: any module, the machine's clock, the kernel's
+	// randomness.
+	Wasm Wasm `json:"wasm,omitzero"`
+
 	// Require is what must be proven before any command runs.
 	Require Require `json:"require,omitzero"`
 
@@ -219,6 +223,23 @@ type Process struct {
 
 	// Workdir is where commands start. Empty: where the image says, else "/".
 	Workdir string `json:"workdir,omitempty"`
+}
+
+// Wasm is what WebAssembly modules get.
+type Wasm struct {
+	// Modules are the only modules that may run, each by the digest of its file:
+	// "sha256:" and 64 lower-case hexadecimal digits. They are the only code that
+	// may run at all, so other backends are refused then. Empty: any.
+	Modules []string `json:"modules,omitempty"`
+
+	// Clock is the time, in the form of RFC 3339, at which all clocks of a module
+	// start; they go on by a microsecond with each look at one, and by as much as
+	// is slept, so that each run sees the same. Empty: the machine's clocks.
+	Clock string `json:"clock,omitempty"`
+
+	// Seed is what all randomness of a module follows from, so that each run gets
+	// the same. It is no secret. Empty: the kernel's randomness.
+	Seed string `json:"seed,omitempty"`
 }
 
 // Require is what must hold, or nothing runs.

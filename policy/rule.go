@@ -71,6 +71,10 @@ func rules() []rule {
 		demand("process.user", func(p *Policy) *string { return &p.Process.User }),
 		envRule(),
 		demand("process.workdir", func(p *Policy) *string { return &p.Process.Workdir }),
+		listed("wasm.modules", "what both name, where empty is any; nothing in common is an error",
+			func(p *Policy) *[]string { return &p.Wasm.Modules }, sorted[string], someOfNamed, "any"),
+		demand("wasm.clock", func(p *Policy) *string { return &p.Wasm.Clock }),
+		demand("wasm.seed", func(p *Policy) *string { return &p.Wasm.Seed }),
 		field("require.min_score", "the higher",
 			func(p *Policy) *int { return &p.Require.MinScore }, same[int], higher, strconv.Itoa),
 		listed("require.backends", "what both name, where empty is all but noop; nothing in common is an error",
@@ -243,6 +247,14 @@ func backendsOf(list []string) []string {
 func someOf(a, b []string) ([]string, bool) {
 	both, _ := intersection(a, b)
 	return both, len(both) > 0
+}
+
+// someOfNamed is someOf for lists of which an empty one names all there are.
+func someOfNamed(a, b []string) ([]string, bool) {
+	if len(a) == 0 || len(b) == 0 {
+		return slices.Concat(a, b), true
+	}
+	return someOf(a, b)
 }
 
 // textOf is how a text is told, with a word for one that is empty.

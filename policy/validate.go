@@ -44,6 +44,7 @@ func (p *Policy) Validate() error {
 	found.seccomp(&p.Seccomp)
 	found.resources(&p.Resources)
 	found.process(&p.Process, p.Filesystem.Image != "")
+	found.wasm(&p.Wasm)
 	found.require(&p.Require)
 	checkNames(&found, "best_effort", p.BestEffort, BestEffortNames())
 	return errors.Join(found...)

@@ -11,6 +11,7 @@ import (
 	"github.com/kavach-dev/kavach/backend/container"
 	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/backend/process"
+	"github.com/kavach-dev/kavach/backend/wasm"
 )
 
 // All returns one of each backend that is built so far.
@@ -21,6 +22,6 @@ func All() []backend.Backend { return Using("") }
 func Using(runtime string) []backend.Backend {
 	return []backend.Backend{
 		noop.Backend{}, &process.Backend{}, &container.Backend{Runtime: runtime},
-		&container.Backend{Kind: container.GVisor, Runtime: runtime},
+		&container.Backend{Kind: container.GVisor, Runtime: runtime}, &wasm.Backend{},
 	}
 }

@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/evidence"
 	"github.com/kavach-dev/kavach/internal/jail"
@@ -70,10 +68,10 @@ func (r *run) lookAround(e *evidence.Evidence) (err error) {
 	if g.domains, err = readDomains(g.log); err != nil {
 		return err
 	}
-	all := below(r.jail.PID())
-	stubs := below(sentry) // later than all: a stub that has just been made is no gofer
+	all := evidence.Below(r.jail.PID())
+	stubs := evidence.Below(sentry) // later than all: a stub that has just been made is no gofer
 	for _, pid := range all {
-		if executes(pid, r.path) {
+		if evidence.Executes(pid, r.path) {
 			g.runtime++
 		} else if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); err == nil {
 			g.others = append(g.others, exe)
@@ -132,7 +130,7 @@ func hostFiles(pid int, guest string, mounts []evidence.Mount) (files []string, 
 			return nil, err
 		}
 		nowhere := !strings.HasPrefix(to, "/") || strings.HasPrefix(to, "/memfd:")
-		if nowhere || to == os.DevNull || to == kvmDevice || same(dir+"fd/"+e.Name(), guest) {
+		if nowhere || to == os.DevNull || to == kvmDevice || evidence.Same(dir+"fd/"+e.Name(), guest) {
 			continue
 		}
 		info, err := rawfile.Read(dir + "fdinfo/" + e.Name())
@@ -146,36 +144,6 @@ func hostFiles(pid int, guest string, mounts []evidence.Mount) (files []string, 
 		}
 	}
 	return files, nil
-}
-
-// below lists what descends from a process.
-func below(pid int) (pids []int) {
-	for _, child := range childrenOf(pid) {
-		pids = append(append(pids, child), below(child)...)
-	}
-	return pids
-}
-
-// childrenOf lists the children: those of each thread (proc_pid_task(5), Linux 4.2).
-func childrenOf(pid int) (pids []int) {
-	tasks, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // it has just ended
-	for _, t := range tasks {
-		text, _ := rawfile.Read(fmt.Sprintf("/proc/%d/task/%s/children", pid, t.Name()))
-		for _, field := range strings.Fields(string(text)) {
-			if n, err := strconv.Atoi(field); err == nil {
-				pids = append(pids, n)
-			}
-		}
-	}
-	return pids
-}
-
-// executes reports whether what a process executes is this file.
-func executes(pid int, file string) bool { return same(fmt.Sprintf("/proc/%d/exe", pid), file) }
-
-func same(path, file string) bool {
-	var theirs, ours unix.Stat_t
-	return unix.Stat(path, &theirs) == nil && unix.Stat(file, &ours) == nil && theirs.Dev == ours.Dev && theirs.Ino == ours.Ino
 }
 
 func status(pid int) map[string]string {

@@ -17,7 +17,7 @@ import (
 // system calls that the guest makes, and nothing else is executed in the keeper.
 func (r *run) kernelProof(e evidence.Evidence) backend.Proof {
 	g := &r.gvisor
-	exe := executes(e.PID, r.path)
+	exe := evidence.Executes(e.PID, r.path)
 	proof := backend.Proof{
 		Control: policy.KernelOwn, State: evidence.Verdict(exe && len(g.others) == 0),
 		Outside: fmt.Sprintf("what the guest sends comes from process %d, whose /proc/%d/exe is %s: %t; of the %d processes below the keeper (%d) %d execute it",

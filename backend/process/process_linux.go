@@ -3,9 +3,6 @@ package process
 import (
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"slices"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
@@ -16,25 +13,8 @@ import (
 )
 
 // Probe makes a sandbox with every control and says what was proven of it.
-func (b *Backend) Probe(ctx context.Context) (_ backend.Info, err error) {
-	p, err := policy.Preset("strict")
-	if err != nil {
-		return backend.Info{}, err
-	}
-	// What is missing is to be reported, not refused; but without namespaces it
-	// would be another sandbox than the one that everybody gets.
-	p.BestEffort = slices.DeleteFunc(policy.Controls(), func(c policy.Control) bool { return c == policy.NSUser })
-	id := fmt.Sprintf("%016x", rand.Uint64())
-	instance, err := b.Create(ctx, backend.Spec{ID: id, Policy: p})
-	if err != nil {
-		return backend.Info{}, err
-	}
-	defer func() { err = errors.Join(err, instance.Destroy(context.WithoutCancel(ctx))) }()
-	proofs, err := instance.Proofs(ctx)
-	if err != nil {
-		return backend.Info{}, err
-	}
-	return backend.Info{Controls: evidence.Findings(proofs)}, nil
+func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
+	return evidence.TrialFindings(ctx, b)
 }
 
 // Create makes a sandbox.

@@ -52,6 +52,10 @@ func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd, extr
 	return &Command{Process: p, jail: j, before: before}, nil
 }
 
+// Rebase counts OOM kills from now on: for one that was started before it was
+// anybody's command.
+func (c *Command) Rebase() { c.before = c.jail.OOMKills() }
+
 // Wait waits for the command's end. The kernel counts an OOM kill before it
 // kills, so the counter is not behind the death that it explains.
 func (c *Command) Wait(ctx context.Context) (backend.Exit, error) {

@@ -41,6 +41,10 @@ type Config struct {
 	// all, is for those of the container. Nil: it is for those of the jail.
 	Container *Container
 
+	// Worker, where it is not nil, makes the jail a place for a program of ours that
+	// runs the caller's code itself. Nil: it is for commands.
+	Worker *Worker
+
 	// Root, Writable, Scratch and Mounts are as in policy.Filesystem.
 	Root     string
 	Writable bool
@@ -124,6 +128,22 @@ type Container struct {
 	// UserNS is how many user namespaces the runtime makes. -1: any number.
 	UserNS int64
 }
+
+// Worker is a program of ours that runs code which is no command of this kernel.
+type Worker struct {
+	// Program is its path on the host, which is WorkerPath inside.
+	Program string
+
+	// Memory, in bytes, and Tasks are allowed on top of the limits for all workers
+	// of the jail themselves. Zero: nothing.
+	Memory, Tasks int64
+}
+
+// Where things of a worker are in its jail.
+const (
+	WorkerPath = "/.kavach/worker"
+	WorkerDir  = "/.kavach/own" // which it can write to
+)
 
 func (c *Config) with(layer policy.Control) bool {
 	for _, w := range c.Without {

@@ -88,6 +88,10 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	for _, m := range c.Mounts {
 		rules = append(rules, guest.LandlockRule{Path: target(m), Rights: mountRights(m)})
 	}
+	if c.Worker != nil {
+		grant(guest.LandlockExec, WorkerPath)
+		grant(guest.LandlockWrite, WorkerDir)
+	}
 	return rules
 }
 

@@ -110,6 +110,14 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		ops = append(ops, op)
 		sources = append(sources, s)
 	}
+	if c.Worker != nil {
+		s, err := resolve(policy.Mount{Source: c.Worker.Program, Target: WorkerPath})
+		if err != nil {
+			return nil, nil, err
+		}
+		ops = append(ops, s.op(guest.OpBind, as.root), guest.Op{Kind: guest.OpScratch, Path: WorkerDir, Mode: 0o1777})
+		sources = append(sources, s)
+	}
 	for _, p := range recordsShown(sources) {
 		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 	}

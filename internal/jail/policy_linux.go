@@ -46,7 +46,7 @@ func Of(spec *backend.Spec, c Config) (_ Config, notes []string, err error) {
 	}
 	direct := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return m.Access == policy.AccessDirect })
 	c.NoSetID = direct && seccomp.Asked(&p.Seccomp)
-	c.Filters, notes, err = seccomp.Of(&p.Seccomp, seccomp.Place{NoSetID: c.NoSetID, Unheard: c.Unheard})
+	c.Filters, notes, err = seccomp.Of(&p.Seccomp, seccomp.Place{NoSetID: c.NoSetID, Unheard: c.Unheard, Worker: c.Worker != nil})
 	return c, notes, err
 }
 

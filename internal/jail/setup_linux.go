@@ -188,11 +188,15 @@ func (j *Jail) rlimits() []guest.Rlimit {
 	if !j.cfg.with(policy.Limits) || j.cfg.Bare != nil { // see bareLimits
 		return limits
 	}
+	var own Worker
+	if j.cfg.Worker != nil {
+		own = *j.cfg.Worker
+	}
 	if j.cfg.PIDs >= 0 && j.cfg.with(policy.NSUser) {
-		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + cgroup.GuestTasks)})
+		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_NPROC, Value: uint64(j.cfg.PIDs + own.Tasks + cgroup.GuestTasks)})
 	}
 	if j.group == nil && j.cfg.Memory >= 0 {
-		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_DATA, Value: uint64(j.cfg.Memory)})
+		limits = append(limits, guest.Rlimit{Resource: unix.RLIMIT_DATA, Value: uint64(j.cfg.Memory + own.Memory)})
 	}
 	return limits
 }

@@ -139,6 +139,9 @@ func (j *Jail) makeGroup() error {
 	if c := j.cfg.Container; c != nil { // what the runtime starts is in it, and a second guest
 		limits.OwnMemory, limits.OwnTasks = c.Memory, c.Tasks+cgroup.GuestTasks
 	}
+	if w := j.cfg.Worker; w != nil {
+		limits.OwnMemory, limits.OwnTasks = w.Memory, w.Tasks
+	}
 	limits.OwnMemory += j.cfg.copyMemory()
 	beyond := limits.Read > 0 || limits.Write > 0 || limits.Swap > 0
 	if limits.Read > 0 || limits.Write > 0 {

@@ -29,6 +29,10 @@ type Config struct {
 	// Unheard refuses with EPERM what the listener would be told of: it is for a
 	// kernel without user notification, as gVisor's. It excludes Log.
 	Unheard bool
+
+	// Worker lets what is run put one more filter on itself (see Worker), which the
+	// strict profile refuses to everybody else. Zero: as the profile says.
+	Worker bool
 }
 
 // maxFiles leaves each judge a bit.
@@ -114,6 +118,9 @@ func (f *Filters) gather(c Config) error {
 		if err != nil {
 			return err
 		}
+		if c.Worker {
+			l = letFilter(l, f.machine, allowIf(seccompNoListener))
+		}
 		name := c.Profile
 		if name == "" {
 			name = profileStrict
@@ -176,11 +183,14 @@ func traceEPERM(answer uint32) uint32 {
 
 // mayInstall lets the guest install one more filter. Commands have that one, and
 // what it says of seccomp(2).
-func (f *Filters) mayInstall(l list) list {
+func (f *Filters) mayInstall(l list) list { return letFilter(l, f.machine, always(retAllow)) }
+
+// letFilter is l with another ruling on seccomp(2).
+func letFilter(l list, m machine, r *ruling) list {
 	l.calls = slices.Clone(l.calls)
-	for i, c := range f.machine.calls {
+	for i, c := range m.calls {
 		if c.name == "seccomp" {
-			l.calls[i] = always(retAllow)
+			l.calls[i] = r
 		}
 	}
 	return l

@@ -27,9 +27,8 @@ type filterKey struct {
 	place   Place
 }
 
-// Place says what is special about where the filters are for: NoSetID and Unheard
-// are as in Config.
-type Place struct{ NoSetID, Unheard bool }
+// Place says what is special about where the filters are for, as in Config.
+type Place struct{ NoSetID, Unheard, Worker bool }
 
 // Of makes the filters of a policy for this machine. Its files are read here,
 // once; notes say, for people, what was made of them.
@@ -40,7 +39,7 @@ func Of(s *policy.Seccomp, at Place) (f *Filters, notes []string, err error) {
 			return f.(*Filters), nil, nil
 		}
 	}
-	c := Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog, NoSetID: at.NoSetID, Unheard: at.Unheard}
+	c := Config{Arch: runtime.GOARCH, Profile: s.Profile, Log: s.Mode == policy.SeccompLog, NoSetID: at.NoSetID, Unheard: at.Unheard, Worker: at.Worker}
 	for _, name := range s.Files {
 		file, err := readProfile(name)
 		if err != nil {

@@ -26,6 +26,7 @@ const (
 	EnvAttack   = "KAVACH_TEST_ATTACK"
 	EnvRegistry = "KAVACH_TEST_REGISTRY"
 	EnvRunsc    = "KAVACH_TEST_RUNSC"
+	EnvWasm     = "KAVACH_TEST_WASM"
 )
 
 const module = "github.com/kavach-dev/kavach"
@@ -51,6 +52,12 @@ func Attack(t testing.TB) string {
 // returns, where both are built here.
 func Registry(t testing.TB) string {
 	return program(t, EnvRegistry, module+"/cmd/kavach-registry")
+}
+
+// Wasm returns the path of kavach-wasm, which is beside what Kavach returns, where
+// both are built here.
+func Wasm(t testing.TB) string {
+	return program(t, EnvWasm, module+"/cmd/kavach-wasm")
 }
 
 // Runsc returns the path of kavach-runsc.

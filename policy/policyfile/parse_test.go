@@ -29,8 +29,8 @@ func TestParseRefuses(t *testing.T) {
 		{"name: a\xff", `1:8: not valid UTF-8; save the file as UTF-8`, "no text"},
 		{"\xff\xfe{\x00}\x00", `1:1: not valid UTF-8; save the file as UTF-8`, "UTF-16"},
 		{"name: x\n#é\x01", `2:3: not valid YAML: control character U+0001; write it as an escape in "quotes"`, "columns count characters"},
-		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, require, best_effort, found a list`, "a policy is a mapping"},
-		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, require, best_effort, found text "strict"`, "a policy is a mapping"},
+		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, require, best_effort, found a list`, "a policy is a mapping"},
+		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, require, best_effort, found text "strict"`, "a policy is a mapping"},
 
 		// Syntax.
 		{"a: b: c", `1: not valid YAML: mapping values are not allowed in this context`, "the first line"},
@@ -60,8 +60,8 @@ func TestParseRefuses(t *testing.T) {
 		// Keys.
 		{"filesystem:\n  root: host\n  tmp_sise: 1m\n", `3:3: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo"},
 		{"{\n  \"filesystem\": {\n    \"tmp_sise\": \"1m\"}}", `3:5: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo in JSON"},
-		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, require, best_effort`, "nothing is near"},
-		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, require, best_effort`, "an error is one line"},
+		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, require, best_effort`, "nothing is near"},
+		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, require, best_effort`, "an error is one line"},
 		{"Name: x", `1:1: Name: unknown key; did you mean "name"?`, "case counts"},
 		{"name: a\nname: b", `2:1: name: duplicate key; the first is on line 1; remove one`, "which of them counts?"},
 		{"{\"name\": \"a\",\n\"n\\u0061me\": \"b\"}", `2:1: name: duplicate key; the first is on line 1; remove one`, "an escaped duplicate"},

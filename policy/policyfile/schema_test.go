@@ -119,6 +119,7 @@ func restrict(t *testing.T, s *generate.Schema) {
 		}},
 		"Process.env":       {PropertyNames: &generate.Schema{Pattern: `^[^=\x00]+$`}},
 		"Process.workdir":   {Pattern: `^(|/[^\x00]*)$`},
+		"Wasm.modules":      {Items: &generate.Schema{Type: "string", Pattern: `^sha256:[0-9a-f]{64}$`}, UniqueItems: true},
 		"Require.min_score": {Minimum: "0", Maximum: "100"},
 		"Require.backends":  {Items: enum(policy.BackendNames()...), UniqueItems: true},
 	}

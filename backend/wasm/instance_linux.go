@@ -1,0 +1,242 @@
+package wasm
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/wasmwire"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// instance is a jail, and the workers in it.
+type instance struct {
+	backend  *Backend
+	jail     *jail.Jail
+	policy   policy.Policy
+	preopens []wasmwire.Preopen
+	proofs   []backend.Proof
+	notes    []string
+
+	background sync.WaitGroup // who makes the next worker ready
+
+	mu      sync.Mutex // guards what follows
+	idle    *worker    // nil: there is none, or it is being made
+	making  bool
+	starts  int
+	last    *wasmwire.Load // what was run last; the next worker has it loaded
+	dropped bool           // it is destroyed
+}
+
+// Start runs the module that cmd names.
+func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
+	w, err := i.ready(ctx, cmd, &wasmwire.Load{Name: cmd.Args[0], Path: lookupPath(cmd.Env), Dir: cmd.Dir}, nil)
+	if err != nil {
+		return nil, err
+	}
+	fds, closeThem, err := stdio(cmd)
+	if err != nil {
+		w.end()
+		return nil, err
+	}
+	defer closeThem()
+	config, err := i.config(cmd, 0)
+	if err == nil {
+		_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: config}, fds...)
+	}
+	runtime.KeepAlive(cmd)
+	if err != nil {
+		return nil, i.failed(w, cmd, err)
+	}
+	w.command.Rebase()
+	i.prepare()
+	p := &process{Command: w.command, worker: w, over: make(chan struct{})}
+	go p.listen()
+	return p, nil
+}
+
+// ready returns a worker that has the module loaded.
+func (i *instance) ready(ctx context.Context, cmd backend.Cmd, module *wasmwire.Load, bytes *os.File) (*worker, error) {
+	w, err := i.worker(ctx, cmd)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.load(ctx, w, module, bytes); err != nil {
+		return nil, i.failed(w, cmd, err)
+	}
+	return w, nil
+}
+
+// failed says what is wrong with a command that could not be started, and keeps its
+// worker, which has run nothing, where that is well.
+func (i *instance) failed(w *worker, cmd backend.Cmd, err error) error {
+	var said *refusedError
+	if !errors.As(err, &said) {
+		w.end()
+		return err
+	}
+	if cmd.Terminal != nil || !i.giveBack(w) {
+		w.end()
+	}
+	refused := said.asExec(cmd)
+	refused.Hint = jail.Hint(refused, &policy.Filesystem{Root: policy.RootHost})
+	return refused
+}
+
+// worker takes the worker that waits, or makes one. A command that has a terminal
+// has its worker made on it.
+func (i *instance) worker(ctx context.Context, cmd backend.Cmd) (*worker, error) {
+	if cmd.Terminal == nil {
+		i.mu.Lock()
+		w := i.idle
+		i.idle = nil
+		i.mu.Unlock()
+		if w != nil && w.alive() {
+			return w, nil
+		}
+	}
+	return i.newWorker(ctx, cmd)
+}
+
+// giveBack keeps a worker for the next command.
+func (i *instance) giveBack(w *worker) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.idle != nil || i.dropped {
+		return false
+	}
+	i.idle = w
+	return true
+}
+
+// prepare makes the next worker, with the same module loaded, from the second
+// command on: who runs one will as a rule run no other, and who runs two, many.
+func (i *instance) prepare() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.starts++
+	if i.starts < 2 || i.making || i.idle != nil || i.dropped {
+		return
+	}
+	i.making = true
+	module := i.last
+	i.background.Go(func() {
+		w, err := i.newWorker(context.Background(), backend.Cmd{})
+		if err == nil && module != nil {
+			err = i.load(context.Background(), w, module, nil)
+		}
+		i.mu.Lock()
+		i.making = false
+		i.mu.Unlock()
+		var said *refusedError // the module is gone; the worker is well
+		if err != nil && !errors.As(err, &said) || w != nil && !i.giveBack(w) {
+			w.end()
+		}
+	})
+}
+
+// config is what a module gets.
+func (i *instance) config(cmd backend.Cmd, memory policy.Bytes) (wasmwire.Config, error) {
+	p := &i.policy
+	c := wasmwire.Config{
+		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Preopens: slices.Clone(i.preopens),
+		Memory: uint64(max(p.Resources.Effective().Memory, 0)), Stdio: cmd.Terminal == nil,
+	}
+	if memory > 0 && (c.Memory == 0 || uint64(memory) < c.Memory) {
+		c.Memory = uint64(memory)
+	}
+	// A program of Go goes by this, and one of C by the directory named ".".
+	if !slices.ContainsFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") }) {
+		c.Env = append(slices.Clone(c.Env), "PWD="+cmd.Dir)
+	}
+	if slices.ContainsFunc(c.Preopens, func(o wasmwire.Preopen) bool { return under(o.Path, cmd.Dir) }) {
+		c.Preopens = append(c.Preopens, wasmwire.Preopen{Path: cmd.Dir, Name: "."})
+	}
+	if p.Wasm.Clock != "" {
+		at, err := p.Wasm.Start()
+		if err != nil {
+			return c, err
+		}
+		c.FixedClock, c.Clock = true, at
+	}
+	if p.Wasm.Seed != "" {
+		seed := sha256.Sum256([]byte(p.Wasm.Seed))
+		c.Seed = string(seed[:])
+	}
+	return c, nil
+}
+
+// lookupPath is the PATH of an environment.
+func lookupPath(env []string) (path string) {
+	for _, kv := range env {
+		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
+			path = value
+		}
+	}
+	return path
+}
+
+// stdio are the descriptors of a command that has no terminal.
+func stdio(cmd backend.Cmd) (fds []int, closeThem func(), err error) {
+	closeThem = func() {}
+	if cmd.Terminal != nil {
+		return nil, closeThem, nil
+	}
+	var null *os.File
+	for _, f := range []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
+		if f == nil {
+			if null == nil {
+				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+					return nil, closeThem, err
+				}
+				closeThem = func() { null.Close() }
+			}
+			f = null
+		}
+		fds = append(fds, int(f.Fd())) // passing it makes a copy
+	}
+	return fds, closeThem, nil
+}
+
+func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
+	return slices.Clone(i.proofs), nil
+}
+func (i *instance) Notes() []string                  { return i.notes }
+func (i *instance) Pause(ctx context.Context) error  { return i.jail.Pause(ctx) }
+func (i *instance) Resume(ctx context.Context) error { return i.jail.Resume(ctx) }
+func (i *instance) Halt(ctx context.Context) error   { return i.jail.Halt(ctx) }
+func (i *instance) Layers() []backend.Layer          { return i.jail.Layers() }
+
+// Destroy ends the workers with their jail.
+func (i *instance) Destroy(ctx context.Context) error {
+	i.mu.Lock()
+	i.dropped = true
+	idle := i.idle
+	i.idle = nil
+	i.mu.Unlock()
+	err := i.jail.Close(ctx)
+	if err != nil {
+		return fmt.Errorf("end the workers: %w", err)
+	}
+	i.background.Wait() // what it waits for is dead
+	if idle != nil {
+		idle.end()
+	}
+	return nil
+}
+
+var (
+	_ backend.Pauser  = (*instance)(nil)
+	_ backend.Layered = (*instance)(nil)
+	_ backend.Noted   = (*instance)(nil)
+	_ backend.Loader  = (*instance)(nil)
+	_ backend.Resizer = (*process)(nil)
+)

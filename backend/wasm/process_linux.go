@@ -1,0 +1,46 @@
+package wasm
+
+import (
+	"context"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/jail"
+	"github.com/kavach-dev/kavach/internal/wasmwire"
+	"github.com/kavach-dev/kavach/internal/wire"
+)
+
+// process is a command: a worker that runs one module, and ends with it.
+type process struct {
+	*jail.Command
+	worker *worker
+
+	over  chan struct{} // closed when the worker has said all
+	ended wasmwire.Ended
+}
+
+// listen takes what a worker says at its end.
+func (p *process) listen() {
+	defer close(p.over)
+	defer p.worker.conn.Close()
+	for {
+		frame, fds, err := p.worker.conn.Receive()
+		wire.CloseAll(fds)
+		ended, ok := frame.(*wasmwire.Ended)
+		if err != nil || !ok {
+			return // its exit status says the rest
+		}
+		p.ended = *ended
+	}
+}
+
+// Wait waits for the command's end. That a module was refused memory and came to
+// grief counts as what it is on other backends, where the kernel kills for it.
+func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
+	exit, err := p.Command.Wait(ctx)
+	if err != nil {
+		return exit, err
+	}
+	<-p.over // the channel ended with the worker
+	exit.OOMKilled = exit.OOMKilled || p.ended.OutOfMemory && (exit.Code != 0 || exit.Signal != 0)
+	return exit, nil
+}
