@@ -133,6 +133,17 @@ func (s *Sandbox) Run(ctx context.Context, cmd Cmd) (*Result, error) {
 
 // Start starts cmd. The caller must call Wait.
 func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
+	return s.start(ctx, cmd, timeout(&s.policy, cmd.Timeout), func(ctx context.Context, _ *Process, inner backend.Cmd) (backend.Process, error) {
+		return s.instance.Start(ctx, inner)
+	})
+}
+
+// beginning is how what becomes a Process is started in its place.
+type beginning func(ctx context.Context, p *Process, inner backend.Cmd) (backend.Process, error)
+
+// start starts a command, or what a backend runs like one. Limit is its wall time;
+// 0: none.
+func (s *Sandbox) start(ctx context.Context, cmd Cmd, limit time.Duration, begin beginning) (*Process, error) {
 	if len(cmd.Args) == 0 || cmd.Args[0] == "" {
 		return nil, errors.New("no command: Cmd.Args is empty")
 	}
@@ -151,7 +162,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 	}); err != nil {
 		return nil, err
 	}
-	p := &Process{sandbox: s, exec: exec, dir: inner.Dir, timeout: timeout(&s.policy, cmd.Timeout), detach: func() error { return nil }}
+	p := &Process{sandbox: s, exec: exec, dir: inner.Dir, timeout: limit, detach: func() error { return nil }}
 	if c := s.runtime.Credentials; c != nil {
 		if p.detach, err = c.Attach(ctx, s.id, &inner); err != nil {
 			return nil, s.failed(ctx, exec, err)
@@ -161,7 +172,7 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
 	}
 	p.started = time.Now()
-	p.process, err = p.begin(ctx, inner)
+	p.process, err = p.begin(ctx, inner, begin)
 	p.streams.started()
 	if err != nil {
 		p.streams.abandon()
@@ -175,14 +186,14 @@ func (s *Sandbox) Start(ctx context.Context, cmd Cmd) (*Process, error) {
 
 // begin starts the command in its place. One that does not even say whether it
 // did, long after the command should have ended, is destroyed.
-func (p *Process) begin(ctx context.Context, inner backend.Cmd) (backend.Process, error) {
+func (p *Process) begin(ctx context.Context, inner backend.Cmd, begin beginning) (backend.Process, error) {
 	patience := ctx
 	if p.timeout > 0 {
 		var cancel context.CancelFunc
 		patience, cancel = context.WithDeadline(ctx, p.started.Add(p.timeout+killGrace))
 		defer cancel()
 	}
-	started, err := p.sandbox.instance.Start(patience, inner)
+	started, err := begin(patience, p, inner)
 	if err != nil && patience.Err() != nil && ctx.Err() == nil {
 		err = errors.Join(fmt.Errorf("sandbox %s does not answer: %w", p.sandbox.id, err), p.sandbox.Destroy(ctx))
 	}

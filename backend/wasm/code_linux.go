@@ -153,7 +153,7 @@ func (c *code) compile(ctx context.Context, b *Backend, module *os.File) (err er
 		case errors.As(err, &said):
 			return err
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("compile the module: it took more than %v", compileTimeout)
+			return fmt.Errorf("compile the module: it took too long: %w", err)
 		}
 		return fmt.Errorf("compile the module: %w", err)
 	}

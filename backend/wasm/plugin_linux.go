@@ -85,6 +85,15 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	return p, nil
 }
 
+// Wait waits for the end of the process, and of what is said to it.
+func (p *plugin) Wait(ctx context.Context) (backend.Exit, error) {
+	exit, err := p.process.Wait(ctx)
+	if err == nil || errors.Is(err, backend.ErrDestroyed) {
+		p.worker.conn.Close()
+	}
+	return exit, err
+}
+
 // checkFunctions refuses what could not be called.
 func checkFunctions(list []backend.HostFunction) error {
 	named := make(map[[2]string]bool)

@@ -45,6 +45,8 @@ func (j *job) flagOf(field string) string {
 		"filesystem.image":    {"--image", j.image()},
 		"process.user":        {"--user", j.user},
 		"process.workdir":     {"--workdir", j.workdir},
+		"wasm.clock":          {"--wasm-clock", j.clock},
+		"wasm.seed":           {"--wasm-seed", j.seed},
 		"require.min_score":   {"--min-score", j.minScore},
 	}
 	if by, ok := set[field]; ok && by.value != "" {
@@ -52,6 +54,9 @@ func (j *job) flagOf(field string) string {
 	}
 	if field == "filesystem.writable" && j.writable {
 		return "--writable"
+	}
+	if strings.HasPrefix(field, "wasm.modules") && len(j.modules) > 0 {
+		return "--wasm-module"
 	}
 	return j.volumeOf(field)
 }

@@ -25,6 +25,7 @@ type job struct {
 	cmd     kavach.Cmd
 	console *console // nil: the command gets no terminal
 	notes   []string // for --verbose
+	module  string   // the path of a module that is shown by itself; "": a mount shows it, or it is none
 }
 
 // job makes of the flags a policy and a command.
@@ -54,11 +55,12 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyWasm, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}
 	}
+	j.applyModule(&p, args)
 	switch {
 	case p.Filesystem.Image == "" && len(args) == 0:
 		return nil, usagef("", "kavach run needs a command, such as: kavach run -- python3 -c 'print(6*7)'")

@@ -17,6 +17,7 @@ import (
 type runFlags struct {
 	workspaceFlags
 	imageFlags
+	wasmFlags
 
 	interactive bool
 	tty         bool
@@ -65,13 +66,17 @@ editors and agents. --diff shows the changes instead.
 With --image REF the files of a container image are the root directory, in the
 place of the host's. The image says which command is run where none is named,
 where it starts and as whom; the current directory is not shown then, unless
---rw or --volume names it.`,
+--rw or --volume names it.
+
+A file that is a WebAssembly module of WASI preview 1 is run by backend wasm. It
+sees the directories that are shown, and nothing of the host's system.`,
 		exit: exitCodes,
 		example: `  kavach run -- python3 program.py
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   kavach run --rw . -- make
   kavach run --rw . --diff -- npm install
   kavach run --image alpine:3.20 -- cat /etc/os-release
+  kavach run tool.wasm --its-own-flag
   echo data | kavach run -i -- wc -c
   kavach run -it -- bash`,
 		flags:  f.register,
@@ -108,6 +113,7 @@ func (f *runFlags) register(fs *flags) {
 	fs.Bool(&f.writable, "writable", "", "let the command write outside of /tmp; it vanishes with the sandbox")
 	fs.Text(&f.seccomp, "seccomp", "", "PROFILE", "strict, default or off; or a file in the JSON of OCI or Docker, with a / or . in its name", seccompNames)
 	fs.Bool(&f.seccompLog, "seccomp-log", "", "refuse no system call, and say at the end which would have been refused")
+	f.registerWasm(fs)
 	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it; namespaces: without all that takes them", controlNames)
 	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
 	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")
@@ -128,7 +134,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	}
 	warnMissing(os.Stderr, sb)
 	var e ended
-	if j.cmd.Args, e.err = f.command(sb, args); e.err == nil {
+	if j.cmd.Args, e.err = f.command(sb, j.named(args)); e.err == nil {
 		e = onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
 	}
 	var outcomes []workspace.Outcome
