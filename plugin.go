@@ -75,6 +75,9 @@ func (s *Sandbox) Load(ctx context.Context, m Module) (*Plugin, error) {
 	inner := m.Module
 	inner.Functions = slices.Clone(m.Functions)
 	for i, f := range inner.Functions {
+		if f.Call == nil {
+			continue // the backend says so
+		}
 		inner.Functions[i].Call = func(ctx context.Context, memory backend.Memory, args []uint64) ([]uint64, error) {
 			return f.Call(ctx, gated{p, memory}, args)
 		}

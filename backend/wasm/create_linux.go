@@ -27,7 +27,7 @@ import (
 // a module that calls itself for ever has a stack of up to 50 MB, which is copied
 // when it grows. A worker has six threads.
 const (
-	workerMemory = 160 << 20
+	workerMemory = 256 << 20
 	workerTasks  = 64
 )
 

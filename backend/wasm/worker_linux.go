@@ -37,7 +37,6 @@ func startWorker(ctx context.Context, j *jail.Jail, cmd backend.Cmd, b *Backend)
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
 	w := &worker{conn: conn}
 	own := backend.Cmd{Args: []string{jail.WorkerPath}, Dir: "/"}
 	if cmd.Terminal != nil {
@@ -45,12 +44,14 @@ func startWorker(ctx context.Context, j *jail.Jail, cmd backend.Cmd, b *Backend)
 	} else {
 		said, stderr, err := agent.NewTail()
 		if err != nil {
-			return nil, errors.Join(err, conn.Close())
+			return nil, errors.Join(err, conn.Close(), theirs.Close())
 		}
 		defer stderr.Close()
 		w.said, own.Stderr = said, stderr
 	}
-	if w.command, err = j.Exec(ctx, own, theirs); err != nil {
+	w.command, err = j.Exec(ctx, own, theirs)
+	theirs.Close() // now, so that its death is the end of what it says
+	if err != nil {
 		return nil, errors.Join(explain(err), conn.Close())
 	}
 	setup := &wasmwire.Setup{Dir: jail.WorkerDir, Links: b.links}

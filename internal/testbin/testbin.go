@@ -132,7 +132,7 @@ func TempDir(t testing.TB) string {
 }
 
 // Main runs the tests and removes what was built for them.
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	refuse()
 	heed()
 	watch := testclock.Start()

@@ -72,7 +72,7 @@ func (w *worker) run(f *wasmwire.Run, fds []int) (code int, err error) {
 // endTrapped ends the worker as a program ends that crashed.
 func (w *worker) endTrapped(trap error) {
 	reason := trapText(trap)
-	if w.memory.refused {
+	if w.memory.refused && !errors.Is(trap, errNoRoom) {
 		reason += fmt.Sprintf(" (and it was refused more than %d MiB of memory)", w.memory.limit>>20)
 	}
 	fmt.Fprintln(os.Stderr, "kavach-wasm: trap:", reason)
@@ -83,9 +83,12 @@ func (w *worker) endTrapped(trap error) {
 	die(unix.SIGABRT)
 }
 
+var errNoRoom = errors.New("its memory does not fit into the limit")
+
 // trapText is what went wrong, with where; the names in it are the module's own.
 func trapText(trap error) string {
 	text := strings.ReplaceAll(trap.Error(), " (recovered by wazero)", "")
+	text = strings.TrimPrefix(text, "module[] function["+startFunction+"] failed: ")
 	return strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
 			return '?'
@@ -103,7 +106,7 @@ func (w *worker) instantiate(config wazero.ModuleConfig) (instance module, err e
 			if !w.memory.refused {
 				panic(r)
 			}
-			instance, err = nil, fmt.Errorf("its memory does not fit into the limit of %d MiB", w.memory.limit>>20)
+			instance, err = nil, fmt.Errorf("%w of %d MiB", errNoRoom, w.memory.limit>>20)
 		}
 	}()
 	m, err := w.runtime.InstantiateModule(w.memory.with(w.ctx), w.module.compiled, config)
