@@ -136,9 +136,6 @@ func (c *code) compile(ctx context.Context, b *Backend, module *os.File) (err er
 	if err != nil {
 		return err
 	}
-	if _, err := module.Seek(0, io.SeekStart); err != nil { // whoever wrote it shares the offset
-		return errors.Join(err, out.Close())
-	}
 	answer, err := ask[*wasmwire.Compiled](ctx, w, &wasmwire.Compile{}, int(module.Fd()), int(out.Fd()))
 	if err == nil && !filepath.IsLocal(answer.Name) {
 		err = fmt.Errorf("a worker gave its code a name that leads elsewhere: %q", answer.Name)

@@ -63,9 +63,23 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	return p, nil
 }
 
-// ready returns a worker that has the module loaded.
+// ready returns a worker that has the module loaded. One that has waited may have
+// been killed meanwhile, for want of memory or by whoever else is in the jail: it
+// has run nothing, and another takes its place.
 func (i *instance) ready(ctx context.Context, cmd backend.Cmd, module *wasmwire.Load, bytes *os.File) (*worker, error) {
-	w, err := i.worker(ctx, cmd)
+	w := i.waiting(cmd)
+	if w != nil {
+		err := i.load(ctx, w, module, bytes)
+		var said *refusedError
+		switch {
+		case err == nil:
+			return w, nil
+		case errors.As(err, &said) || ctx.Err() != nil:
+			return nil, i.failed(w, cmd, err)
+		}
+		w.end()
+	}
+	w, err := i.newWorker(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -91,19 +105,17 @@ func (i *instance) failed(w *worker, cmd backend.Cmd, err error) error {
 	return refused
 }
 
-// worker takes the worker that waits, or makes one. A command that has a terminal
-// has its worker made on it.
-func (i *instance) worker(ctx context.Context, cmd backend.Cmd) (*worker, error) {
-	if cmd.Terminal == nil {
-		i.mu.Lock()
-		w := i.idle
-		i.idle = nil
-		i.mu.Unlock()
-		if w != nil && w.alive() {
-			return w, nil
-		}
+// waiting takes the worker that waits. Nil: there is none, or it is of no use to a
+// command that has a terminal, on which its worker is made.
+func (i *instance) waiting(cmd backend.Cmd) *worker {
+	if cmd.Terminal != nil {
+		return nil
 	}
-	return i.newWorker(ctx, cmd)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	w := i.idle
+	i.idle = nil
+	return w
 }
 
 // giveBack keeps a worker for the next command.

@@ -5,6 +5,7 @@ package wasm
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -347,3 +348,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("destroy while it is paused: %v", err)
 	}
 }
+
+func moduleBytes(t testing.TB, name string) []byte { return wasmtest.Module(t, name) }
+
+func sum(t testing.TB, name string) [32]byte { return sha256.Sum256(moduleBytes(t, name)) }

@@ -92,14 +92,6 @@ func (w *worker) end() {
 	w.conn.Close()
 }
 
-// alive reports whether a worker that waits is still there.
-func (w *worker) alive() bool {
-	now, cancel := context.WithCancel(context.Background())
-	cancel()
-	_, err := w.command.Wait(now)
-	return errors.Is(err, context.Canceled)
-}
-
 // refusedError is what a worker says it cannot do.
 type refusedError struct {
 	step, reason string

@@ -56,7 +56,7 @@ func (w *worker) load(f *wasmwire.Load, fds []int) error {
 // read returns the bytes of a module. Nil: it is the one that is there.
 func (w *worker) read(f *wasmwire.Load, fds []int) ([]byte, identity, error) {
 	if len(fds) > 0 {
-		data, err := readModule(descriptor(fds[0]))
+		data, err := readModule(io.NewSectionReader(descriptor(fds[0]), 0, wasmwire.MaxModule+1))
 		return data, identity{}, err
 	}
 	file, err := open(f)
@@ -219,7 +219,7 @@ func (w *worker) compile(fds []int) error {
 	if len(fds) != 2 || w.dir == "" {
 		return errors.New("compiling takes a module, a place for its code, and a directory")
 	}
-	data, err := readModule(descriptor(fds[0]))
+	data, err := readModule(io.NewSectionReader(descriptor(fds[0]), 0, wasmwire.MaxModule+1))
 	if err != nil {
 		return err
 	}
@@ -258,19 +258,21 @@ func copyFile(to int, name string) (int64, error) {
 // descriptor is one that stays somebody else's to close.
 type descriptor int
 
-func (d descriptor) Read(p []byte) (int, error) {
-	for {
-		n, err := unix.Read(int(d), p)
+// ReadAt leaves the offset alone, which others share.
+func (d descriptor) ReadAt(p []byte, at int64) (n int, err error) {
+	for n < len(p) {
+		got, err := unix.Pread(int(d), p[n:], at+int64(n))
 		switch {
 		case err == unix.EINTR:
 		case err != nil:
-			return 0, err
-		case n == 0 && len(p) > 0:
-			return 0, io.EOF
+			return n, err
+		case got == 0:
+			return n, io.EOF
 		default:
-			return n, nil
+			n += got
 		}
 	}
+	return n, nil
 }
 
 func (d descriptor) Write(p []byte) (n int, err error) {
