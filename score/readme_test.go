@@ -18,7 +18,7 @@ func TestReadme(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := []string{"process", "oci", "gvisor"}
+	shown := []string{"process", "oci", "wasm", "gvisor"}
 	for _, e := range Table() {
 		row := fmt.Sprintf("| `%s` |", e.Control)
 		for _, name := range shown {

@@ -39,7 +39,7 @@ var table = []Entry{
 	{policy.FDsClean, 2, 2, 2, 2, "descriptors 0, 1, 2 only", "/proc/PID/fd"},
 	{policy.EnvClean, 1, 1, 1, 1, "no environment of the host", "/proc/PID/environ"},
 	{policy.ProcMasked, 3, 4, 3, 3, "fresh /proc; kernel files masked, /proc/sys read-only", "/proc/PID/mountinfo"},
-	{policy.ImageVerified, 0, 3, 3, 3, "the root came from a digest", "the digest in the store"},
+	{policy.ImageVerified, 0, 3, 3, 3, "what is run came from a digest", "the digest in the store; of a module, of its bytes"},
 	{policy.KernelOwn, 0, 0, 16, 12, "system calls are served by another kernel, or by none", "the runtime's state; the system call table as seen inside"},
 	{policy.SeccompOn, 5, 5, 5, 5, "system call filter", "Seccomp in /proc/PID/status; a refused call from inside"},
 	{policy.LandlockOn, 3, 3, 3, 3, "Landlock domain", "a file that is there and not granted, opened from inside"},

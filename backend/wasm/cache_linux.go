@@ -33,6 +33,12 @@ func (b *Backend) cacheDir() (string, error) {
 	if b.Cache != "" {
 		return filepath.Abs(b.Cache)
 	}
+	if dir := os.Getenv(EnvCache); dir != "" {
+		if !filepath.IsAbs(dir) {
+			return "", fmt.Errorf("%s is %q, which is no absolute path", EnvCache, dir)
+		}
+		return filepath.Clean(dir), nil
+	}
 	if os.Geteuid() == 0 {
 		return "/var/cache/kavach/wasm", nil
 	}

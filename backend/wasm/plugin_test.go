@@ -16,11 +16,10 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
-	"github.com/kavach-dev/kavach/internal/wasmtest"
 )
 
 func library(t testing.TB) kavach.Module {
-	return kavach.Module{Cmd: kavach.Cmd{Args: []string{"library"}}, Module: backend.Module{Bytes: wasmtest.Module(t, "library")}}
+	return kavach.Module{Cmd: kavach.Cmd{Args: []string{"library"}}, Module: backend.Module{Bytes: moduleBytes(t, "library")}}
 }
 
 func load(t testing.TB, sb *kavach.Sandbox, m kavach.Module) *kavach.Plugin {
@@ -166,7 +165,7 @@ func TestPluginFresh(t *testing.T) {
 	if _, err := shared.Call(t.Context(), "count"); err == nil || !strings.Contains(err.Error(), "load it again") {
 		t.Errorf("after a trap: %v", err)
 	}
-	leaving := load(t, sb, kavach.Module{Cmd: kavach.Cmd{Args: []string{"exits"}}, Fresh: true, Module: backend.Module{Bytes: wasmtest.Module(t, "exits")}})
+	leaving := load(t, sb, kavach.Module{Cmd: kavach.Cmd{Args: []string{"exits"}}, Fresh: true, Module: backend.Module{Bytes: moduleBytes(t, "exits")}})
 	if _, err := leaving.Call(t.Context(), "leave"); !errors.As(err, &trap) || !trap.Exited || trap.Code != 5 {
 		t.Errorf("%v", err)
 	}
@@ -215,7 +214,7 @@ func TestPluginMemory(t *testing.T) {
 	if got := call(t, p, "grow", 1); uint32(got[0]) != math.MaxUint32 {
 		t.Errorf("%#x", got)
 	}
-	m.Memory, m.Module.Bytes = 1<<20, wasmtest.Module(t, "huge")
+	m.Memory, m.Module.Bytes = 1<<20, moduleBytes(t, "huge")
 	var refused *backend.ExecError
 	if _, err := sb.Load(t.Context(), m); !errors.As(err, &refused) || !strings.Contains(err.Error(), "limit of 1 MiB") {
 		t.Errorf("%v", err)
@@ -250,7 +249,7 @@ func TestHostFunctions(t *testing.T) {
 	sb := sandbox(t, nil)
 	var logged []string
 	m := kavach.Module{Cmd: kavach.Cmd{Args: []string{"host"}}, Fresh: true}
-	m.Bytes, m.Functions = wasmtest.Module(t, "host"), hostFunctions(func(s string) { logged = append(logged, s) })
+	m.Bytes, m.Functions = moduleBytes(t, "host"), hostFunctions(func(s string) { logged = append(logged, s) })
 	p := load(t, sb, m)
 	minus := int32(-3)
 	if got := call(t, p, "scaled", uint64(uint32(minus)), math.Float64bits(1.5)); math.Float64frombits(got[0]) != -4.5 {

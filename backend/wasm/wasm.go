@@ -36,8 +36,9 @@ type Backend struct {
 	Worker string
 
 	// Cache is the directory in which compiled modules are kept. It must be this
-	// user's, and open to nobody else. Empty: /var/cache/kavach/wasm for root,
-	// kavach/wasm in $XDG_CACHE_HOME or ~/.cache for others.
+	// user's, and open to nobody else. Empty: what the variable EnvCache names, else
+	// /var/cache/kavach/wasm for root, kavach/wasm in $XDG_CACHE_HOME or ~/.cache for
+	// others.
 	Cache string
 
 	// without leaves layers out, and links makes the worker show directories as
@@ -48,6 +49,9 @@ type Backend struct {
 	mu    sync.Mutex // guards what follows
 	codes map[digest]*code
 }
+
+// EnvCache is the environment variable that names a Backend's Cache.
+const EnvCache = "KAVACH_WASM_CACHE"
 
 // digest is the SHA-256 of a module.
 type digest [32]byte

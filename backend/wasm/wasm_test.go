@@ -18,7 +18,6 @@ import (
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/testbin"
-	"github.com/kavach-dev/kavach/internal/wasmtest"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -34,7 +33,7 @@ func TestMain(m *testing.M) {
 	cacheDir = dir
 	testbin.Main(runner(func() int {
 		defer os.RemoveAll(dir)
-		return wasmtest.Main(m.Run)
+		return m.Run()
 	}))
 }
 
@@ -63,14 +62,11 @@ func strict(t testing.TB) policy.Policy {
 	return p
 }
 
-// modules is the directory of the modules, by a path that sandboxes can reach.
+// modules is the directory of the modules, by a path without links.
 func modules(t testing.TB) string {
 	t.Helper()
-	dir, err := filepath.EvalSymlinks(wasmtest.Dir(t))
-	if err == nil {
-		err = os.Chmod(dir, 0o755)
-	}
-	if err != nil && os.Getenv(wasmtest.Env) == "" {
+	dir, err := filepath.EvalSymlinks(testbin.Modules(t))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -349,6 +345,6 @@ func TestPause(t *testing.T) {
 	}
 }
 
-func moduleBytes(t testing.TB, name string) []byte { return wasmtest.Module(t, name) }
+func moduleBytes(t testing.TB, name string) []byte { return testbin.Module(t, name) }
 
 func sum(t testing.TB, name string) [32]byte { return sha256.Sum256(moduleBytes(t, name)) }

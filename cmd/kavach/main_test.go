@@ -58,6 +58,8 @@ func source(t testing.TB, path string) string {
 func TestScripts(t *testing.T) {
 	bin, home := kavachPath(t), t.TempDir()
 	busybox := imagetest.Busybox(t)
+	modules := testbin.Modules(t)
+	testbin.Wasm(t) // beside kavach
 	testscript.RunT(scripts{t, t}, testscript.Params{
 		Dir:                "testdata",
 		RequireUniqueNames: true,
@@ -66,6 +68,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("KAVACH", bin)
 			env.Setenv("HOME", home) // elsewhere: what holds home is not shown
 			env.Setenv("IMAGE", busybox)
+			env.Setenv("MODULES", modules)
+			env.Setenv("KAVACH_WASM_CACHE", filepath.Join(home, "wasm"))
 			env.Setenv("KAVACH_IMAGES", filepath.Join(env.WorkDir, ".images"))
 			return nil
 		},

@@ -126,7 +126,7 @@ var exposures = []struct {
 	when func(p *policy.Policy) bool
 	text string
 }{
-	{always, "bugs in the host's kernel, on backends process and oci: all commands share it; on gvisor, in what its sentry needs of it"},
+	{always, "bugs in the host's kernel, on backends process and oci: all commands share it; on wasm and gvisor, in what the worker or the sentry needs of it"},
 	{always, "side channels: timing, caches, load, the names and versions of what is installed"},
 	{always, "commands of one sandbox against each other: they are one user"},
 	{func(p *policy.Policy) bool { return len(p.Filesystem.Mounts) > 0 }, "reading what is mounted, and connecting to sockets in it"},

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/internal/testclock"
+	"github.com/kavach-dev/kavach/internal/wasmtest"
 )
 
 // Environment variables that name what was built before.
@@ -27,6 +28,7 @@ const (
 	EnvRegistry = "KAVACH_TEST_REGISTRY"
 	EnvRunsc    = "KAVACH_TEST_RUNSC"
 	EnvWasm     = "KAVACH_TEST_WASM"
+	EnvModules  = "KAVACH_TEST_MODULES" // a directory, of what wasmtest.Build makes
 )
 
 const module = "github.com/kavach-dev/kavach"
@@ -83,14 +85,51 @@ func program(t testing.TB, env, pkg string) string {
 	return path
 }
 
+// Modules returns a directory with the WebAssembly modules that tests run.
+func Modules(t testing.TB) string {
+	t.Helper()
+	if path := os.Getenv(EnvModules); path != "" {
+		return path
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	const key = "modules"
+	if built[key] == "" {
+		if err := own(); err != nil {
+			t.Fatal(err)
+		}
+		if err := wasmtest.Build(filepath.Join(dir, key)); err != nil {
+			t.Fatal(err)
+		}
+		built[key] = filepath.Join(dir, key)
+	}
+	return built[key]
+}
+
+// Module returns the bytes of one of them.
+func Module(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(Modules(t), name+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// own makes the directory for what is built.
+func own() (err error) {
+	if dir != "" {
+		return nil
+	}
+	if dir, err = os.MkdirTemp("", "kavach-testbin-"); err != nil {
+		return err
+	}
+	return os.Chmod(dir, 0o755) // sandboxes run as others
+}
+
 func build(pkg string) (_ string, err error) {
-	if dir == "" {
-		if dir, err = os.MkdirTemp("", "kavach-testbin-"); err != nil {
-			return "", err
-		}
-		if err := os.Chmod(dir, 0o755); err != nil { // sandboxes run as others
-			return "", err
-		}
+	if err := own(); err != nil {
+		return "", err
 	}
 	path := filepath.Join(dir, filepath.Base(pkg))
 	cmd := exec.Command("go", "build", "-o", path, pkg)

@@ -11,13 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"testing"
 )
-
-// Env names a directory with what Build made, for tests of a user who has no
-// compilers.
-const Env = "KAVACH_TEST_MODULES"
 
 //go:embed modules
 var sources embed.FS
@@ -66,47 +60,4 @@ func run(dir string, env []string, args ...string) error {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
-}
-
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kavach-modules-")
-	if err == nil {
-		err = Build(dir)
-	}
-	return dir, err
-})
-
-// Main is testing.M.Run, and removes what was made for it.
-func Main(run func() int) int {
-	defer func() {
-		if os.Getenv(Env) == "" {
-			if dir, _ := built(); dir != "" {
-				os.RemoveAll(dir)
-			}
-		}
-	}()
-	return run()
-}
-
-// Dir is a directory with all modules.
-func Dir(t testing.TB) string {
-	t.Helper()
-	if dir := os.Getenv(Env); dir != "" {
-		return dir
-	}
-	dir, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
-// Module returns the bytes of a module.
-func Module(t testing.TB, name string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join(Dir(t), name+".wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
