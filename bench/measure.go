@@ -15,6 +15,7 @@ type measured struct {
 	spawner *spawner
 	inside  *standing
 	stage   *stage
+	modules *modules
 	rows    []*row
 }
 
@@ -34,11 +35,13 @@ func newMeasured(progs *programs, o options) (*measured, error) {
 	m.rows = append(m.rows, libraryRows(rt)...)
 	m.rows = append(m.rows, exec...)
 	m.rows = append(m.rows, m.stage.containerRows(s)...)
+	m.modules = newModules(progs, s)
+	m.rows = append(m.rows, m.modules.rows()...)
 	return m, nil
 }
 
 func (m *measured) end() error {
-	return errors.Join(m.inside.end(), m.stage.end(), m.spawner.close())
+	return errors.Join(m.inside.end(), m.stage.end(), m.modules.end(), m.spawner.close())
 }
 
 // measure measures what was asked for. Only a name that nothing has is an error:

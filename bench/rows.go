@@ -88,10 +88,10 @@ func libraryRows(rt *kavach.Runtime) []*row {
 }
 
 // runOnce runs one program in a sandbox and wants it to succeed.
-func runOnce(sb *kavach.Sandbox, path string) error {
-	res, err := sb.Run(context.Background(), kavach.Cmd{Args: []string{path}})
+func runOnce(sb *kavach.Sandbox, args ...string) error {
+	res, err := sb.Run(context.Background(), kavach.Cmd{Args: args})
 	if err == nil && res.ExitCode != 0 {
-		err = fmt.Errorf("%s in a sandbox: exit code %d, signal %d: %s", path, res.ExitCode, res.Signal, res.Stderr)
+		err = fmt.Errorf("%s in a sandbox: exit code %d, signal %d: %s", args[0], res.ExitCode, res.Signal, res.Stderr)
 	}
 	return err
 }
