@@ -28,6 +28,7 @@ const (
 	EnvRegistry = "KAVACH_TEST_REGISTRY"
 	EnvRunsc    = "KAVACH_TEST_RUNSC"
 	EnvWasm     = "KAVACH_TEST_WASM"
+	EnvLiar     = "KAVACH_TEST_LIAR"
 	EnvModules  = "KAVACH_TEST_MODULES" // a directory, of what wasmtest.Build makes
 )
 
@@ -60,6 +61,11 @@ func Registry(t testing.TB) string {
 // both are built here.
 func Wasm(t testing.TB) string {
 	return program(t, EnvWasm, module+"/cmd/kavach-wasm")
+}
+
+// Liar returns the path of a worker of backend wasm that lies.
+func Liar(t testing.TB) string {
+	return program(t, EnvLiar, module+"/internal/wasmtest/liar")
 }
 
 // Runsc returns the path of kavach-runsc.
