@@ -38,35 +38,37 @@ type instance struct {
 
 // Start runs the module that cmd names.
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
-	w, err := i.ready(ctx, cmd, &wasmwire.Load{Name: cmd.Args[0], Path: lookupPath(cmd.Env), Dir: cmd.Dir}, nil)
+	config, err := i.config(cmd, 0)
 	if err != nil {
 		return nil, err
 	}
 	fds, closeThem, err := stdio(cmd)
 	if err != nil {
-		w.end()
 		return nil, err
 	}
 	defer closeThem()
-	config, err := i.config(cmd, 0)
-	if err == nil {
-		_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: config}, fds...)
+	w, err := i.ready(ctx, cmd, nil)
+	if err != nil {
+		return nil, err
 	}
+	w.command.Rebase()
+	_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: config}, fds...)
 	runtime.KeepAlive(cmd)
 	if err != nil {
 		return nil, i.failed(w, cmd, err)
 	}
-	w.command.Rebase()
 	i.prepare()
 	p := &process{Command: w.command, worker: w, over: make(chan struct{})}
 	go p.listen()
 	return p, nil
 }
 
-// ready returns a worker that has the module loaded. One that has waited may have
+// ready returns a worker that has the module loaded, which bytes holds, or, where that
+// is nil, is inside. One that has waited may have
 // been killed meanwhile, for want of memory or by whoever else is in the jail: it
 // has run nothing, and another takes its place.
-func (i *instance) ready(ctx context.Context, cmd backend.Cmd, module *wasmwire.Load, bytes *os.File) (*worker, error) {
+func (i *instance) ready(ctx context.Context, cmd backend.Cmd, bytes *os.File) (*worker, error) {
+	module := &wasmwire.Load{Name: cmd.Args[0], Path: lookupPath(cmd.Env), Dir: cmd.Dir}
 	w := i.waiting(cmd)
 	if w != nil {
 		err := i.load(ctx, w, module, bytes)

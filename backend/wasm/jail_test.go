@@ -118,7 +118,7 @@ func TestOwnFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer made.Destroy(context.Background())
+	defer func() { _ = made.Destroy(context.Background()) }()
 	if i := made.(*instance); !confined(&i.idle.hello) {
 		t.Errorf("%+v", i.idle.hello)
 	}
@@ -195,7 +195,7 @@ func TestNothingInherited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer made.Destroy(context.Background())
+	defer func() { _ = made.Destroy(context.Background()) }()
 	i := made.(*instance)
 	s, err := i.look(testbin.Wasm(t))
 	if err != nil {

@@ -39,21 +39,19 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	if file != nil {
 		defer file.Close()
 	}
-	w, err := i.ready(ctx, cmd, &wasmwire.Load{Name: cmd.Args[0], Path: lookupPath(cmd.Env), Dir: cmd.Dir}, file)
-	if err != nil {
-		return nil, err
-	}
 	config, err := i.config(cmd, m.Memory)
 	if err != nil {
-		w.end()
 		return nil, err
 	}
 	fds, closeThem, err := stdio(cmd)
 	if err != nil {
-		w.end()
 		return nil, err
 	}
 	defer closeThem()
+	w, err := i.ready(ctx, cmd, file)
+	if err != nil {
+		return nil, err
+	}
 	serve := &wasmwire.Serve{Config: config}
 	for _, f := range m.Functions {
 		serve.Functions = append(serve.Functions, wasmwire.Function{

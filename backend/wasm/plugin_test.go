@@ -118,8 +118,29 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
-// TestPluginReactor: what initialises itself is initialised, and WASI's output is
-// the gate's.
+// TestPluginInGo: a reactor of another compiler, with its environment and output.
+func TestPluginInGo(t *testing.T) {
+	sb := sandbox(t, nil)
+	var out, errs bytes.Buffer
+	p := load(t, sb, kavach.Module{Cmd: kavach.Cmd{Args: []string{"/modules/goplugin.wasm"}, Env: []string{"NAME=you"}, Stdout: &out, Stderr: &errs}})
+	for n := uint64(1); n <= 2; n++ {
+		if got := call(t, p, "greet", n); got[0] != n {
+			t.Error(got)
+		}
+	}
+	var trap *backend.TrapError
+	if _, err := p.Call(t.Context(), "leave"); !errors.As(err, &trap) || !trap.Exited || trap.Code != 6 {
+		t.Error(err)
+	}
+	if _, err := p.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if out.String() != "hello  you\nhello hello  you\n" || errs.String() != "greeted 1\ngreeted 2\n" {
+		t.Errorf("%q, %q", out.String(), errs.String())
+	}
+}
+
+// TestPluginReactor: what initialises itself is initialised.
 func TestPluginReactor(t *testing.T) {
 	sb := sandbox(t, nil)
 	p := load(t, sb, kavach.Module{Cmd: kavach.Cmd{Args: []string{"/modules/reactor.wasm"}}})

@@ -38,7 +38,11 @@ func Build(dir string) error {
 		from, to := filepath.Join(work, "modules", e.Name()), filepath.Join(dir, name+".wasm")
 		switch kind {
 		case "":
-			err = run(from, wasip1(), "go", "build", "-o", to, "main.go")
+			mode := "default"
+			if strings.HasSuffix(name, "plugin") {
+				mode = "c-shared" // a reactor
+			}
+			err = run(from, wasip1(), "go", "build", "-buildmode="+mode, "-o", to, "main.go")
 		case "c":
 			err = run("", nil, "clang", "--target=wasm32-wasi", "--sysroot=/usr", "-O2", "-o", to, from)
 		case "wat":

@@ -26,9 +26,14 @@ type server struct {
 }
 
 // serve gives a module its imports, and makes the first instance.
-func (w *worker) serve(f *wasmwire.Serve) error {
+func (w *worker) serve(f *wasmwire.Serve, fds []int) error {
 	if w.module.compiled == nil || w.serving != nil {
 		return fail("serve", errors.New("there is no module to serve, or one that is served"))
+	}
+	if f.Config.Stdio {
+		if err := takeStdio(fds); err != nil {
+			return fail("stdio", err)
+		}
 	}
 	config, err := w.config(&f.Config)
 	if err != nil {

@@ -118,7 +118,7 @@ func (w *worker) handle(frame wire.Frame, fds []int) error {
 	case *wasmwire.Compile:
 		return w.compile(fds)
 	case *wasmwire.Serve:
-		return w.serve(f)
+		return w.serve(f, fds)
 	case *wasmwire.Call:
 		return w.call(f)
 	case *wasmwire.Renew:
