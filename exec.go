@@ -194,7 +194,8 @@ func (p *Process) begin(ctx context.Context, inner backend.Cmd, begin beginning)
 		defer cancel()
 	}
 	started, err := begin(patience, p, inner)
-	if err != nil && patience.Err() != nil && ctx.Err() == nil {
+	var unready *backend.UnreadyError
+	if err != nil && patience.Err() != nil && ctx.Err() == nil && !errors.As(err, &unready) {
 		err = errors.Join(fmt.Errorf("sandbox %s does not answer: %w", p.sandbox.id, err), p.sandbox.Destroy(ctx))
 	}
 	return started, err

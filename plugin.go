@@ -26,7 +26,8 @@ type Module struct {
 	// is left of one call for the next. Zero: all are made to one instance.
 	Fresh bool
 
-	// CallTimeout bounds the wall time of one Call or Do. Zero, or more than
+	// CallTimeout bounds the wall time of one Call or Do, and of what the module does
+	// when it is loaded, but not of compiling it. Zero, or more than
 	// resources.timeout of the policy: that.
 	CallTimeout time.Duration
 }
@@ -73,12 +74,16 @@ func (s *Sandbox) Load(ctx context.Context, m Module) (*Plugin, error) {
 		turn: make(chan struct{}, 1), over: make(chan struct{}),
 	}
 	inner := m.Module
+	inner.StartTimeout = p.limit
 	inner.Functions = slices.Clone(m.Functions)
 	for i, f := range inner.Functions {
 		if f.Call == nil {
 			continue // the backend says so
 		}
 		inner.Functions[i].Call = func(ctx context.Context, memory backend.Memory, args []uint64) ([]uint64, error) {
+			if err := p.announce(); err != nil { // its arguments leave the sandbox
+				return nil, err
+			}
 			return f.Call(ctx, gated{p, memory}, args)
 		}
 	}
@@ -161,7 +166,10 @@ func (p *Plugin) Do(ctx context.Context, do func(ctx context.Context, i *PluginI
 		err = errors.Join(err, late.Err())
 		p.end(fmt.Errorf("a call was late, and was killed: %w", late.Err()))
 	case p.fresh:
-		err = errors.Join(err, p.plugin.Renew(ctx))
+		if renewErr := p.plugin.Renew(late); renewErr != nil { // else the next call gets what this one left
+			p.end(fmt.Errorf("it could not be renewed: %w", renewErr))
+			err = errors.Join(err, renewErr)
+		}
 	case errors.As(err, &trap):
 		p.end(fmt.Errorf("a call ended it: %w", trap))
 	}

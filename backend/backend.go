@@ -113,6 +113,10 @@ type Module struct {
 	// Memory bounds its linear memory, in bytes. Zero, or more than
 	// resources.memory of the policy: that.
 	Memory policy.Bytes
+
+	// StartTimeout bounds the wall time that it may take to initialise itself. Zero:
+	// only the context does.
+	StartTimeout time.Duration
 }
 
 // ValueType is the type of a value, as in the binary format of WebAssembly (core

@@ -77,6 +77,20 @@ func (e *ExecError) NotFound() bool {
 
 func (e *ExecError) Unwrap() error { return e.Errno }
 
+// UnreadyError says that a command was not made ready in time, for a reason that is
+// neither its own nor the sandbox's, which is well.
+type UnreadyError struct {
+	What string // was to be done
+	Err  error  // the context's
+	Fix  string
+}
+
+func (e *UnreadyError) Error() string {
+	return join(fmt.Sprintf("%s: it took too long: %v", e.What, e.Err), e.Fix)
+}
+
+func (e *UnreadyError) Unwrap() error { return e.Err }
+
 // TrapError says that a call of a module ended by a trap, or ended the module.
 type TrapError struct {
 	Function string

@@ -3,7 +3,6 @@ package image
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -32,25 +31,7 @@ const (
 // DefaultDir is where a Store without a Dir is: what EnvDir names, else
 // /var/lib/kavach/images for root, and kavach/images in $XDG_DATA_HOME or
 // ~/.local/share for others.
-func DefaultDir() (string, error) {
-	if dir := os.Getenv(EnvDir); dir != "" {
-		if !filepath.IsAbs(dir) {
-			return "", fmt.Errorf("%s is %q, which is no absolute path: set it to one, or unset it", EnvDir, dir)
-		}
-		return filepath.Clean(dir), nil
-	}
-	if os.Geteuid() == 0 {
-		return "/var/lib/kavach/images", nil
-	}
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "kavach/images"), nil
-	}
-	home := os.Getenv("HOME")
-	if !filepath.IsAbs(home) {
-		return "", errors.New("where to keep images? neither HOME nor XDG_DATA_HOME is set: set one, or name a directory by " + EnvDir)
-	}
-	return filepath.Join(home, ".local/share/kavach/images"), nil
-}
+func DefaultDir() (string, error) { return owndir.Images() }
 
 // storeDir is an open store.
 type storeDir struct {

@@ -17,6 +17,8 @@ import (
 	"errors"
 	"runtime"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/owndir"
 )
 
 // ErrNotFound: the store does not have the image, and could not get it.
@@ -24,7 +26,7 @@ var ErrNotFound = errors.New("image is not in the store")
 
 // EnvDir is the environment variable that names the directory, absolute, of a
 // Store without a Dir.
-const EnvDir = "KAVACH_IMAGES"
+const EnvDir = owndir.EnvImages
 
 // Store keeps images in a directory. Its methods may be called at once, by
 // several processes. The zero Store is the user's own, and pulls nothing.

@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,9 @@ import (
 // Compiled code is kept on disk so that the next program does not compile it again.
 // It is machine code that is run as it is, so the directory must be one that nobody
 // but this user could have written to; where that is not so, nothing is kept, which
-// costs time and nothing else. A file that is torn or of another machine is found
-// out by wazero, and made anew.
+// costs time and nothing else. No sandbox sees the directory (jail.Config.Hidden),
+// and none applies changes to it. A file that is torn is found out by its digest, one
+// of another machine by wazero, and made anew.
 
 // maxKept bounds what is kept, in bytes. What was used longest ago goes first.
 const maxKept = 2 << 30
@@ -33,22 +35,7 @@ func (b *Backend) cacheDir() (string, error) {
 	if b.Cache != "" {
 		return filepath.Abs(b.Cache)
 	}
-	if dir := os.Getenv(EnvCache); dir != "" {
-		if !filepath.IsAbs(dir) {
-			return "", fmt.Errorf("%s is %q, which is no absolute path", EnvCache, dir)
-		}
-		return filepath.Clean(dir), nil
-	}
-	if os.Geteuid() == 0 {
-		return "/var/cache/kavach/wasm", nil
-	}
-	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "kavach/wasm"), nil
-	}
-	if home := os.Getenv("HOME"); filepath.IsAbs(home) {
-		return filepath.Join(home, ".cache/kavach/wasm"), nil
-	}
-	return "", errors.New("neither HOME nor XDG_CACHE_HOME is set")
+	return owndir.Modules()
 }
 
 // openCache opens that directory.
@@ -84,7 +71,7 @@ func (b *Backend) kept(d digest) *os.File {
 }
 
 // read takes the code out of a file that is kept, and closes that. Where it is
-// nothing of ours, there is no code.
+// nothing of ours, or not what was written, there is no code.
 func (c *code) read(f *os.File) {
 	if f == nil {
 		return
@@ -92,9 +79,9 @@ func (c *code) read(f *os.File) {
 	defer f.Close()
 	r := bufio.NewReader(f)
 	line, err := r.ReadString('\n')
-	name, ours := strings.CutPrefix(strings.TrimSuffix(line, "\n"), header)
+	words := strings.Fields(strings.TrimPrefix(line, header))
 	info, statErr := f.Stat()
-	if err != nil || statErr != nil || !ours || !filepath.IsLocal(name) {
+	if err != nil || statErr != nil || !strings.HasPrefix(line, header) || len(words) != 2 || !filepath.IsLocal(words[1]) {
 		return
 	}
 	size := info.Size() - int64(len(line))
@@ -102,11 +89,13 @@ func (c *code) read(f *os.File) {
 	if err != nil {
 		return
 	}
-	if n, err := io.Copy(out, r); err != nil || n != size || seal(out, size) != nil {
+	hash := sha256.New()
+	n, err := io.Copy(io.MultiWriter(out, hash), r)
+	if err != nil || n != size || fmt.Sprintf("%x", hash.Sum(nil)) != words[0] || seal(out, size) != nil {
 		out.Close()
 		return
 	}
-	c.name, c.file = name, out
+	c.name, c.file = words[1], out
 }
 
 // keep writes code to disk, under its name when it is whole.
@@ -116,13 +105,17 @@ func (b *Backend) keep(d digest, c *code) {
 		return
 	}
 	defer unix.Close(dir)
+	sum, err := digestOf(c.file)
+	if err != nil {
+		return
+	}
 	name := fmt.Sprintf(".%016x", rand.Uint64())
 	fd, err := unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return
 	}
 	f := os.NewFile(uintptr(fd), name)
-	_, err = io.WriteString(f, header+c.name+"\n")
+	_, err = fmt.Fprintf(f, "%s%x %s\n", header, sum[:], c.name)
 	if err == nil {
 		_, err = io.Copy(f, io.NewSectionReader(c.file, 0, wasmwire.MaxCode))
 	}
@@ -157,11 +150,12 @@ func trim(dir int) {
 	var total int64
 	for _, e := range entries {
 		info, err := e.Info()
+		begun, ours := strings.CutPrefix(e.Name(), ".")
 		switch {
 		case err != nil || !info.Mode().IsRegular():
-		case strings.HasPrefix(e.Name(), ".") && time.Since(info.ModTime()) > time.Hour:
+		case ours && isHex(begun, 16) && time.Since(info.ModTime()) > time.Hour:
 			_ = unix.Unlinkat(dir, e.Name(), 0)
-		default:
+		case isHex(e.Name(), 64):
 			files = append(files, info)
 			total += info.Size()
 		}
@@ -175,4 +169,9 @@ func trim(dir int) {
 			total -= info.Size()
 		}
 	}
+}
+
+// isHex reports whether a name is of so many hexadecimal digits, as ours are.
+func isHex(name string, digits int) bool {
+	return len(name) == digits && strings.Trim(name, "0123456789abcdef") == ""
 }

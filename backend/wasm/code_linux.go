@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,9 +23,9 @@ import (
 // code is the compiled code of one module: machine code, in a file in memory that
 // nobody can change.
 type code struct {
-	made sync.Mutex // held by who makes it; guards what follows
-	name string     // of it, in a cache of wazero's
-	file *os.File   // nil: it is not made yet
+	made chan struct{} // holds one token while somebody makes it; guards what follows
+	name string        // of it, in a cache of wazero's
+	file *os.File      // nil: it is not made yet
 }
 
 // maxCodes is how many modules' code a Backend keeps at hand, beside what is on disk.
@@ -36,8 +35,12 @@ const maxCodes = 32
 // is compiled now of what open opens.
 func (b *Backend) code(ctx context.Context, d digest, open func() (*os.File, error)) (*code, error) {
 	c := b.entry(d)
-	c.made.Lock()
-	defer c.made.Unlock()
+	select {
+	case c.made <- struct{}{}:
+	case <-ctx.Done():
+		return nil, tooLong(ctx.Err())
+	}
+	defer func() { <-c.made }()
 	if c.file != nil {
 		return c, nil
 	}
@@ -77,7 +80,7 @@ func (b *Backend) entry(d digest) *code {
 	if b.codes == nil {
 		b.codes = make(map[digest]*code)
 	}
-	c = &code{}
+	c = &code{made: make(chan struct{}, 1)}
 	b.codes[d] = c
 	return c
 }
@@ -94,7 +97,7 @@ func (b *Backend) forget(d digest, c *code) {
 
 func digestOf(f *os.File) (d digest, err error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(f, 0, wasmwire.MaxModule)); err != nil {
+	if _, err := io.Copy(h, io.NewSectionReader(f, 0, wasmwire.MaxCode)); err != nil {
 		return d, err
 	}
 	h.Sum(d[:0])
@@ -150,12 +153,20 @@ func (c *code) compile(ctx context.Context, b *Backend, module *os.File) (err er
 		case errors.As(err, &said):
 			return err
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Errorf("compile the module: it took too long: %w", err)
+			return tooLong(err)
+		}
+		if errors.Is(err, errWorkerMemory) {
+			err = fmt.Errorf("it takes more than %d MiB of memory", compileMemory>>20)
 		}
 		return fmt.Errorf("compile the module: %w", err)
 	}
 	c.name, c.file = answer.Name, out
 	return nil
+}
+
+// tooLong says what to do about a module that was not compiled in time.
+func tooLong(err error) error {
+	return &backend.UnreadyError{What: "compile the module", Err: err, Fix: "allow it more time (--timeout); where there is a cache, the next run is spared it"}
 }
 
 // memoryFile makes a file in memory which can hold so many bytes and no more,

@@ -49,7 +49,7 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Inst
 	if err != nil {
 		return nil, err
 	}
-	preopens, err := preopened(&spec.Policy)
+	dirs, err := preopened(&spec.Policy)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,8 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Inst
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{backend: b, jail: j, policy: spec.Policy, preopens: preopens, notes: append(notes, j.Notes()...)}
+	i := &instance{backend: b, jail: j, policy: spec.Policy, dirs: dirs, notes: append(notes, j.Notes()...)}
+	i.life, i.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, i.Destroy(context.WithoutCancel(ctx)))
@@ -104,6 +105,9 @@ func (b *Backend) place(spec *backend.Spec) (cfg jail.Config, notes []string, er
 		Worker: &jail.Worker{Program: worker, Memory: workerMemory, Tasks: workerTasks},
 	})
 	cfg.Root, cfg.Writable = "", false
+	if dir, dirErr := b.cacheDir(); dirErr == nil {
+		cfg.Hidden = []string{dir}
+	}
 	return cfg, notes, err
 }
 
@@ -155,10 +159,10 @@ func under(dir, name string) bool {
 
 // preopened lists the directories that modules see: what is mounted, and /tmp. A
 // file that is mounted is seen in its directory, where nothing else is.
-func preopened(p *policy.Policy) (list []wasmwire.Preopen, err error) {
+func preopened(p *policy.Policy) (dirs []string, err error) {
 	add := func(dir string) {
-		if !slices.ContainsFunc(list, func(o wasmwire.Preopen) bool { return o.Path == dir }) {
-			list = append(list, wasmwire.Preopen{Path: dir, Name: dir})
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
 		}
 	}
 	for i, m := range p.Filesystem.Mounts {
@@ -176,5 +180,19 @@ func preopened(p *policy.Policy) (list []wasmwire.Preopen, err error) {
 	if p.Filesystem.TmpSize > 0 {
 		add("/tmp")
 	}
-	return list, nil
+	return dirs, nil
+}
+
+// below is a directory that modules see as name. What is mounted in another mount is
+// opened by way of that, as what leads there is a module's to change where it may
+// write; what leads to the outermost is not.
+func below(dirs []string, dir, name string) (o wasmwire.Preopen, shown bool) {
+	base := ""
+	for _, d := range dirs {
+		if under(d, dir) && (base == "" || len(d) < len(base)) {
+			base = d
+		}
+	}
+	rel, err := filepath.Rel(base, dir)
+	return wasmwire.Preopen{Base: base, Path: rel, Name: name}, base != "" && err == nil
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/jail"
@@ -19,12 +22,12 @@ import (
 
 // instance is a jail, and the workers in it.
 type instance struct {
-	backend  *Backend
-	jail     *jail.Jail
-	policy   policy.Policy
-	preopens []wasmwire.Preopen
-	proofs   []backend.Proof
-	notes    []string
+	backend *Backend
+	jail    *jail.Jail
+	policy  policy.Policy
+	dirs    []string // that modules see
+	proofs  []backend.Proof
+	notes   []string
 
 	background sync.WaitGroup // who makes the next worker ready
 
@@ -34,6 +37,9 @@ type instance struct {
 	starts  int
 	last    *wasmwire.Load // what was run last; the next worker has it loaded
 	dropped bool           // it is destroyed
+
+	life context.Context    // of what is made in the background; set before there is any
+	stop context.CancelFunc // ends it
 }
 
 // Start runs the module that cmd names.
@@ -143,9 +149,9 @@ func (i *instance) prepare() {
 	i.making = true
 	module := i.last
 	i.background.Go(func() {
-		w, err := i.newWorker(context.Background(), backend.Cmd{})
+		w, err := i.newWorker(i.life, backend.Cmd{})
 		if err == nil && module != nil {
-			err = i.load(context.Background(), w, module, nil)
+			err = i.load(i.life, w, module, nil)
 		}
 		i.mu.Lock()
 		i.making = false
@@ -160,19 +166,29 @@ func (i *instance) prepare() {
 // config is what a module gets.
 func (i *instance) config(cmd backend.Cmd, memory policy.Bytes) (wasmwire.Config, error) {
 	p := &i.policy
+	for _, text := range slices.Concat(cmd.Args, cmd.Env) {
+		if strings.Contains(text, "\x00") || strings.HasPrefix(text, "=") && slices.Contains(cmd.Env, text) {
+			return wasmwire.Config{}, &backend.ExecError{Path: cmd.Args[0], Step: "arguments", Errno: unix.EINVAL}
+		}
+	}
 	c := wasmwire.Config{
-		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Preopens: slices.Clone(i.preopens),
+		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
 		Memory: uint64(max(p.Resources.Effective().Memory, 0)), Stdio: cmd.Terminal == nil,
 	}
 	if memory > 0 && (c.Memory == 0 || uint64(memory) < c.Memory) {
 		c.Memory = uint64(memory)
 	}
+	for _, dir := range i.dirs {
+		if o, shown := below(i.dirs, dir, dir); shown {
+			c.Preopens = append(c.Preopens, o)
+		}
+	}
 	// A program of Go goes by this, and one of C by the directory named ".".
 	if !slices.ContainsFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") }) {
 		c.Env = append(slices.Clone(c.Env), "PWD="+cmd.Dir)
 	}
-	if slices.ContainsFunc(c.Preopens, func(o wasmwire.Preopen) bool { return under(o.Path, cmd.Dir) }) {
-		c.Preopens = append(c.Preopens, wasmwire.Preopen{Path: cmd.Dir, Name: "."})
+	if o, shown := below(i.dirs, path.Clean(cmd.Dir), "."); shown {
+		c.Preopens = append(c.Preopens, o)
 	}
 	if p.Wasm.Clock != "" {
 		at, err := p.Wasm.Start()
@@ -233,17 +249,16 @@ func (i *instance) Layers() []backend.Layer          { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error {
 	i.mu.Lock()
 	i.dropped = true
-	idle := i.idle
-	i.idle = nil
 	i.mu.Unlock()
-	err := i.jail.Close(ctx)
-	if err != nil {
+	i.stop()
+	if err := i.jail.Close(ctx); err != nil {
 		return fmt.Errorf("end the workers: %w", err)
 	}
-	i.background.Wait() // what it waits for is dead
-	if idle != nil {
-		idle.end()
-	}
+	i.background.Wait() // what it waits for is dead, or was cancelled
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.idle.end()
+	i.idle = nil
 	return nil
 }
 

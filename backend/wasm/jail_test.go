@@ -388,6 +388,7 @@ func TestCache(t *testing.T) {
 	line := bytes.IndexByte(code, '\n') + 1
 	for why, data := range map[string][]byte{
 		"cut": code[:len(code)/2], "empty": nil, "flipped": flip(code, len(code)/2), "another version": flip(code, line+8),
+		"a function elsewhere": flip(code, line+20), "its last byte": flip(code, len(code)-1),
 		"another machine's": slices.Concat(code[:line-2], []byte("0\n"), code[line:]), "leads out": slices.Concat([]byte(header+"../../x\n"), code[line:]),
 	} {
 		if err := os.WriteFile(file, data, 0o600); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"sync"
@@ -61,7 +62,13 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	p := &plugin{process: &process{Command: w.command, worker: w, over: make(chan struct{})}, host: m.Functions}
 	close(p.over) // all that it says is an answer
 	w.command.Rebase()
-	answer, err := p.converse(ctx, serve, fds...)
+	starting := ctx
+	if m.StartTimeout > 0 {
+		var cancel context.CancelFunc
+		starting, cancel = context.WithTimeout(ctx, m.StartTimeout)
+		defer cancel()
+	}
+	answer, err := p.converse(starting, serve, fds...)
 	runtime.KeepAlive(cmd)
 	ready, ok := answer.(*wasmwire.Ready)
 	if err == nil && !ok {
@@ -82,6 +89,9 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	i.prepare()
 	return p, nil
 }
+
+// errBusy is for a function of the host that would call the module that waits for it.
+var errBusy = errors.New("a call is going on; a function of the host uses the memory that it is handed, and cannot call the module")
 
 // Wait waits for the end of the process, and of what is said to it.
 func (p *plugin) Wait(ctx context.Context) (backend.Exit, error) {
@@ -173,7 +183,9 @@ func (p *plugin) Call(ctx context.Context, name string, args ...uint64) ([]uint6
 	if len(args) != len(signature.Params) {
 		return nil, fmt.Errorf("function %q takes %d arguments, and was given %d", name, len(signature.Params), len(args))
 	}
-	p.speak.Lock()
+	if !p.speak.TryLock() {
+		return nil, errBusy
+	}
 	defer p.speak.Unlock()
 	answer, err := p.converse(ctx, &wasmwire.Call{Name: name, Args: args})
 	if err != nil {
@@ -218,7 +230,14 @@ func (p *plugin) converse(ctx context.Context, f wire.Frame, fds ...int) (wire.F
 
 // serve carries out a function of the host.
 func (p *plugin) serve(ctx context.Context, f *backend.HostFunction, args []uint64) *wasmwire.HostReturn {
+	returned := false
+	defer func() {
+		if !returned { // it panics, and the module waits for ever
+			p.worker.end()
+		}
+	}()
 	results, err := f.Call(ctx, within{p}, args)
+	returned = true
 	switch {
 	case err != nil:
 		return &wasmwire.HostReturn{Failed: f.Module + "." + f.Name + ": " + err.Error()}
@@ -230,11 +249,14 @@ func (p *plugin) serve(ctx context.Context, f *backend.HostFunction, args []uint
 
 // Renew drops the instance; what follows makes another.
 func (p *plugin) Renew(ctx context.Context) error {
-	p.speak.Lock()
+	if !p.speak.TryLock() {
+		return errBusy
+	}
 	defer p.speak.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, p.worker.end)()
 	if err := p.worker.conn.Send(&wasmwire.Renew{}); err != nil {
 		return p.worker.lost(ctx, err)
 	}
@@ -242,13 +264,17 @@ func (p *plugin) Renew(ctx context.Context) error {
 }
 
 func (p *plugin) Read(ctx context.Context, offset, n uint32) ([]byte, error) {
-	p.speak.Lock()
+	if !p.speak.TryLock() {
+		return nil, errBusy
+	}
 	defer p.speak.Unlock()
 	return within{p}.Read(ctx, offset, n)
 }
 
 func (p *plugin) Write(ctx context.Context, offset uint32, data []byte) error {
-	p.speak.Lock()
+	if !p.speak.TryLock() {
+		return errBusy
+	}
 	defer p.speak.Unlock()
 	return within{p}.Write(ctx, offset, data)
 }
@@ -257,6 +283,9 @@ func (p *plugin) Write(ctx context.Context, offset uint32, data []byte) error {
 type within struct{ *plugin }
 
 func (m within) Read(ctx context.Context, offset, n uint32) ([]byte, error) {
+	if uint64(offset)+uint64(n) > 1<<32 {
+		return nil, &backend.MemoryError{Offset: offset, Size: n}
+	}
 	var all []byte
 	for at := uint32(0); at < n || n == 0 && at == 0; {
 		size := min(n-at, wasmwire.MaxData)
@@ -278,6 +307,9 @@ func (m within) Read(ctx context.Context, offset, n uint32) ([]byte, error) {
 }
 
 func (m within) Write(ctx context.Context, offset uint32, data []byte) error {
+	if uint64(offset)+uint64(len(data)) > 1<<32 {
+		return &backend.MemoryError{Offset: offset, Size: uint32(min(len(data), math.MaxUint32))}
+	}
 	for at := 0; at < len(data); at += wasmwire.MaxData {
 		part := data[at:min(len(data), at+wasmwire.MaxData)]
 		done, err := ask[*wasmwire.Data](ctx, m.worker, &wasmwire.Write{Offset: offset + uint32(at), Data: part})

@@ -22,14 +22,10 @@ type process struct {
 func (p *process) listen() {
 	defer close(p.over)
 	defer p.worker.conn.Close()
-	for {
-		frame, fds, err := p.worker.conn.Receive()
-		wire.CloseAll(fds)
-		ended, ok := frame.(*wasmwire.Ended)
-		if err != nil || !ok {
-			return // its exit status says the rest
-		}
-		p.ended = *ended
+	frame, fds, err := p.worker.conn.Receive() // once: what comes then is no worker's of ours
+	wire.CloseAll(fds)
+	if ended, ok := frame.(*wasmwire.Ended); ok && err == nil {
+		p.ended = *ended // its exit status says the rest
 	}
 }
 
@@ -40,7 +36,11 @@ func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
 	if err != nil {
 		return exit, err
 	}
-	<-p.over // the channel ended with the worker
+	select {
+	case <-p.over: // the channel ended with the worker
+	case <-ctx.Done():
+		return exit, ctx.Err()
+	}
 	exit.OOMKilled = exit.OOMKilled || p.ended.OutOfMemory && (exit.Code != 0 || exit.Signal != 0)
 	return exit, nil
 }

@@ -19,6 +19,7 @@ package wasm
 import (
 	"sync"
 
+	"github.com/kavach-dev/kavach/internal/owndir"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -51,7 +52,7 @@ type Backend struct {
 }
 
 // EnvCache is the environment variable that names a Backend's Cache.
-const EnvCache = "KAVACH_WASM_CACHE"
+const EnvCache = owndir.EnvModules
 
 // digest is the SHA-256 of a module.
 type digest [32]byte

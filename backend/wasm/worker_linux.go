@@ -118,6 +118,7 @@ func ask[T wire.Frame](ctx context.Context, w *worker, f wire.Frame, fds ...int)
 	}
 	answer, ok := got.(T)
 	if !ok {
+		w.end() // and is not asked again
 		return answer, fmt.Errorf("a worker answered %T with %T", f, got)
 	}
 	return answer, nil
@@ -133,6 +134,7 @@ func (w *worker) exchange(ctx context.Context, f wire.Frame, fds ...int) (wire.F
 	got, theirs, err := w.conn.Receive()
 	if len(theirs) > 0 {
 		wire.CloseAll(theirs)
+		w.end()
 		return nil, errors.New("a worker sent descriptors")
 	}
 	if err != nil {
@@ -145,6 +147,8 @@ func (w *worker) exchange(ctx context.Context, f wire.Frame, fds ...int) (wire.F
 	return got, nil
 }
 
+var errWorkerMemory = errors.New("a worker was out of memory before it ran anything; raise resources.memory")
+
 // lost says what is known of a worker that does not speak any more.
 func (w *worker) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -154,7 +158,7 @@ func (w *worker) lost(ctx context.Context, err error) error {
 	if exit, waitErr := w.command.Wait(ctx); waitErr != nil {
 		return waitErr
 	} else if exit.OOMKilled {
-		return errors.New("a worker was out of memory; raise resources.memory")
+		return errWorkerMemory
 	} else if agent.Gone(err) {
 		err = fmt.Errorf("a worker ended with code %d, signal %v", exit.Code, exit.Signal)
 	}

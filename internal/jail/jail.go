@@ -41,6 +41,10 @@ type Config struct {
 	// all, is for those of the container. Nil: it is for those of the jail.
 	Container *Container
 
+	// Hidden are directories of the host, beside those of records and what
+	// owndir.Places lists, that no mount shows. Nil: none.
+	Hidden []string
+
 	// Worker, where it is not nil, makes the jail a place for a program of ours that
 	// runs the caller's code itself. Nil: it is for commands.
 	Worker *Worker

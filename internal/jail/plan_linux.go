@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/owndir"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -118,7 +119,7 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 		ops = append(ops, s.op(guest.OpBind, as.root), guest.Op{Kind: guest.OpScratch, Path: WorkerDir, Mode: 0o1777})
 		sources = append(sources, s)
 	}
-	for _, p := range recordsShown(sources) {
+	for _, p := range hidden(c, sources) {
 		ops = append(ops, guest.Op{Kind: guest.OpMask, Path: p})
 	}
 	if c.with(policy.ProcMasked) && c.Container == nil { // else it is the runtime's
@@ -147,23 +148,25 @@ func (c *Config) layers() []string {
 	return []string{c.Root}
 }
 
-// recordsShown says where the directory of records would be seen inside: at its
-// own place, and wherever a mount puts what it is in.
-func recordsShown(sources []source) []string {
-	dir, err := StateDir()
-	if err != nil {
-		return nil // and none is written to it
+// hidden says where what Kavach trusts would be seen inside: the directory of records
+// at its own place, and that and others wherever a mount puts what they are in.
+func hidden(c *Config, sources []source) (at []string) {
+	dirs := slices.Concat(owndir.Places(), c.Hidden)
+	if records, err := StateDir(); err == nil { // else none is written to it
+		dirs, at = append(dirs, records), append(at, records)
 	}
-	at := []string{dir}
-	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = resolved
-	}
-	for _, s := range sources {
-		if below, err := filepath.Rel(s.path, dir); err == nil && filepath.IsLocal(below) {
-			at = append(at, filepath.Join(s.target, below))
+	for _, dir := range dirs {
+		resolved, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			continue // there is nothing to see
+		}
+		for _, s := range sources {
+			if below, err := filepath.Rel(s.path, resolved); err == nil && filepath.IsLocal(below) {
+				at = append(at, filepath.Join(s.target, below))
+			}
 		}
 	}
-	return at
+	return slices.Compact(slices.Sorted(slices.Values(at)))
 }
 
 // closedTo reports whether a file of procfs is another user's alone, or is not

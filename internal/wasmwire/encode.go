@@ -107,7 +107,7 @@ func (c *Config) encode(e *encoder) {
 	wire.EncodeList(e, c.Args, e.Str)
 	wire.EncodeList(e, c.Env, e.Str)
 	e.Str(c.Dir)
-	wire.EncodeList(e, c.Preopens, func(p Preopen) { e.Str(p.Path); e.Str(p.Name) })
+	wire.EncodeList(e, c.Preopens, func(p Preopen) { e.Str(p.Base); e.Str(p.Path); e.Str(p.Name) })
 	e.U64(c.Memory)
 	e.Bool(c.FixedClock)
 	e.I64(c.Clock)
@@ -117,7 +117,7 @@ func (c *Config) encode(e *encoder) {
 
 func (c *Config) decode(d *decoder) {
 	c.Args, c.Env, c.Dir = wire.DecodeList(d, 4, d.Str), wire.DecodeList(d, 4, d.Str), d.Str()
-	c.Preopens = wire.DecodeList(d, 8, func() Preopen { return Preopen{d.Str(), d.Str()} })
+	c.Preopens = wire.DecodeList(d, 12, func() Preopen { return Preopen{d.Str(), d.Str(), d.Str()} })
 	c.Memory, c.FixedClock, c.Clock, c.Seed, c.Stdio = d.U64(), d.Bool(), d.I64(), d.Str(), d.Bool()
 }
 

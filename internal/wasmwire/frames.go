@@ -121,10 +121,11 @@ type (
 	}
 )
 
-// Preopen is a directory that a module sees.
+// Preopen is a directory that a module sees: Path, relative to the directory Base of
+// the worker's file system, which no module can exchange.
 type Preopen struct {
-	Path string // in the worker's file system
-	Name string // for the module
+	Base, Path string
+	Name       string // for the module
 }
 
 // Function is a function of a module, or of the host for it. Types are those of

@@ -11,7 +11,7 @@ import (
 // examples is a frame of each kind, with all that it can hold.
 func examples() []wire.Frame {
 	config := Config{
-		Args: []string{"a", ""}, Env: []string{"K=v"}, Dir: "/d", Preopens: []Preopen{{"/d", "."}},
+		Args: []string{"a", ""}, Env: []string{"K=v"}, Dir: "/d", Preopens: []Preopen{{"/d", "e", "."}},
 		Memory: 1, FixedClock: true, Clock: -2, Seed: "seed", Stdio: true,
 	}
 	functions := []Function{{Module: "m", Name: "f", Params: []byte{0x7f}, Results: []byte{0x7c, 0x7e}}}

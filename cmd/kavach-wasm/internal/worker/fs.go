@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -21,25 +22,31 @@ import (
 
 // preopens opens the directories that a module sees. Wazero's own way to show a
 // directory follows links out of it, which is said there to be out of its scope.
-func (w *worker) preopens(c *wasmwire.Config) (wazero.FSConfig, error) {
+func (w *worker) preopens(c *wasmwire.Config) wazero.FSConfig {
 	files := wazero.NewFSConfig()
 	for _, p := range c.Preopens {
 		var shown expsys.FS
 		if w.setup.Links {
-			shown = sysfs.DirFS(p.Path)
-		} else {
-			root, err := os.OpenRoot(p.Path)
-			if errors.Is(err, fs.ErrPermission) {
-				continue // nobody could look into it: it is as if it were not named
-			}
-			if err != nil {
-				return nil, fail("open "+p.Path, errnoOf(err))
-			}
+			shown = sysfs.DirFS(filepath.Join(p.Base, p.Path))
+		} else if root, err := openBelow(p.Base, p.Path); err == nil {
 			shown = &tree{root: root}
+		} else {
+			continue // another module took it away, or nobody may look into it: it is not there
 		}
 		files = files.(sysfs.FSConfig).WithSysFSMount(shown, p.Name)
 	}
-	return files, nil
+	return files
+}
+
+// openBelow opens a directory that is in another. What is in there modules may have
+// made, and no link of theirs leads out.
+func openBelow(base, name string) (*os.Root, error) {
+	root, err := os.OpenRoot(base)
+	if err != nil || name == "." {
+		return root, err
+	}
+	defer root.Close()
+	return root.OpenRoot(name)
 }
 
 // tree is a directory, and what is below it, by descriptor: no path and no link
@@ -121,7 +128,8 @@ func (t *tree) Chmod(name string, mode fs.FileMode) expsys.Errno {
 
 func (t *tree) Rename(from, to string) expsys.Errno {
 	if from == to {
-		return 0
+		_, err := t.root.Lstat(place(from))
+		return errno(err)
 	}
 	return errno(t.root.Rename(place(from), place(to)))
 }

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -131,21 +132,27 @@ const (
 )
 
 func readModule(f io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(f, wasmwire.MaxModule+1))
-	if err != nil {
+	start := make([]byte, len(magicModule))
+	n, err := io.ReadFull(f, start)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return nil, fail("read", err)
 	}
-	head := string(data[:min(len(data), len(magicModule))])
-	switch {
-	case len(data) > wasmwire.MaxModule:
-		return nil, fail("read", fmt.Errorf("it is larger than %d MiB: %w", wasmwire.MaxModule>>20, unix.EFBIG))
+	switch head := string(start[:n]); {
 	case head == magicComponent:
 		return nil, fail("module", errors.New("it is a component of WASI preview 2 or later, and modules of preview 1 are what is run; "+
 			"compile for wasm32-wasip1, or GOOS=wasip1"))
 	case head != magicModule:
 		return nil, fail("module", errors.New("it is not a WebAssembly module; for native programs choose another backend"))
 	}
-	return data, nil
+	module := bytes.NewBuffer(start)
+	_, err = module.ReadFrom(io.LimitReader(f, wasmwire.MaxModule+1-int64(n)))
+	switch {
+	case err != nil:
+		return nil, fail("read", err)
+	case module.Len() > wasmwire.MaxModule:
+		return nil, fail("read", fmt.Errorf("it is larger than %d MiB", wasmwire.MaxModule>>20))
+	}
+	return module.Bytes(), nil
 }
 
 // hand gives the host the module to compile.
@@ -168,15 +175,17 @@ func (w *worker) take(f *wasmwire.Code, fds []int) error {
 		return errors.New("no code came, or no module before it")
 	}
 	link := filepath.Join(w.dir, f.Name)
+	const readOnly, own = 0o500, 0o700
+	if err := os.MkdirAll(filepath.Dir(link), own); err != nil {
+		return fail("cache", err)
+	}
+	defer func() { _ = errors.Join(os.Chmod(filepath.Dir(link), own), os.RemoveAll(w.dir)) }() // it is nobody else's
 	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", fds[0]), link); err != nil {
 		return fail("code", err)
 	}
-	defer os.Remove(link)
-	const readOnly, own = 0o500, 0o700
 	if err := os.Chmod(filepath.Dir(link), readOnly); err != nil {
 		return fail("code", err)
 	}
-	defer func() { _ = os.Chmod(filepath.Dir(link), own) }() // it is used once more if the module changes
 	compiled, err := w.runtime.CompileModule(w.ctx, w.module.data)
 	if err != nil {
 		return fail("code", err)
@@ -220,6 +229,9 @@ func (w *worker) compile(fds []int) error {
 		return errors.New("compiling takes a module, a place for its code, and a directory")
 	}
 	data, err := readModule(io.NewSectionReader(descriptor(fds[0]), 0, wasmwire.MaxModule+1))
+	if err == nil {
+		err = os.MkdirAll(w.cache, 0o700)
+	}
 	if err != nil {
 		return err
 	}

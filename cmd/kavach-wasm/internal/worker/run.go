@@ -40,14 +40,14 @@ func (w *worker) run(f *wasmwire.Run, fds []int) (code int, err error) {
 			return 0, fail("link", fmt.Errorf("it imports %s.%s, and a command gets WASI preview 1 alone", from, name))
 		}
 	}
-	if f.Config.Stdio {
-		if err := takeStdio(fds); err != nil {
-			return 0, fail("stdio", err)
-		}
-	}
 	config, err := w.config(&f.Config)
 	if err != nil {
 		return 0, err
+	}
+	if f.Config.Stdio {
+		if err := takeStdio(fds); err != nil {
+			return 1, err // it has a part of somebody's
+		}
 	}
 	if err := w.conn.Send(&wasmwire.Started{}); err != nil {
 		return 1, err
@@ -131,13 +131,9 @@ func takeStdio(fds []int) error {
 
 // config is what the module gets.
 func (w *worker) config(c *wasmwire.Config) (wazero.ModuleConfig, error) {
-	files, err := w.preopens(c)
-	if err != nil {
-		return nil, err
-	}
 	w.memory = memories{limit: c.Memory}
 	// Without a name, so that there can be another instance of the module.
-	config := wazero.NewModuleConfig().WithName("").WithArgs(c.Args...).WithFSConfig(files).
+	config := wazero.NewModuleConfig().WithName("").WithArgs(c.Args...).WithFSConfig(w.preopens(c)).
 		WithStdin(os.Stdin).WithStdout(os.Stdout).WithStderr(os.Stderr)
 	for _, kv := range c.Env {
 		key, value, _ := strings.Cut(kv, "=")

@@ -32,7 +32,7 @@ func (w *worker) serve(f *wasmwire.Serve, fds []int) error {
 	}
 	if f.Config.Stdio {
 		if err := takeStdio(fds); err != nil {
-			return fail("stdio", err)
+			return err
 		}
 	}
 	config, err := w.config(&f.Config)
@@ -169,9 +169,15 @@ func (w *worker) askHost(index uint32, stack []uint64) {
 	}
 }
 
-// touch reads or writes linear memory.
-func (w *worker) touch(frame wire.Frame) error {
+// touch reads or writes linear memory. At the end of 4 GiB wazero's arithmetic is at its
+// own, and panics.
+func (w *worker) touch(frame wire.Frame) (err error) {
 	answer := &wasmwire.Data{}
+	defer func() {
+		if recover() != nil {
+			err = w.conn.Send(&wasmwire.Data{})
+		}
+	}()
 	var memory api.Memory
 	if w.serving != nil {
 		if err := w.renewed(); err != nil {

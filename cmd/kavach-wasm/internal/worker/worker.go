@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 
 	"github.com/tetratelabs/wazero"
@@ -50,6 +51,7 @@ type worker struct {
 	ctx   context.Context //nolint:containedctx // wazero's API; it is never cancelled: who is late is killed
 	setup *wasmwire.Setup
 	dir   string // of the cache of wazero; "": none
+	cache string // in there
 
 	runtime wazero.Runtime
 	wasi    api.Module
@@ -148,6 +150,16 @@ func (w *worker) setUp(f *wasmwire.Setup) error {
 		if err != nil {
 			return fail("cache", err)
 		}
+		// The one directory in there is that of this version of wazero. They are there
+		// while code is taken or made, and no longer.
+		entries, err := os.ReadDir(w.dir)
+		if err == nil && len(entries) != 1 {
+			err = fmt.Errorf("wazero's cache has %d directories", len(entries))
+		}
+		if err = errors.Join(err, os.RemoveAll(w.dir)); err != nil {
+			return fail("cache", err)
+		}
+		w.cache = filepath.Join(w.dir, entries[0].Name())
 		config = config.WithCompilationCache(cache)
 	}
 	w.runtime = wazero.NewRuntimeWithConfig(w.ctx, config)

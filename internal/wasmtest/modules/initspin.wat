@@ -1,0 +1,2 @@
+;; Never ends its own start.
+(module (memory (export "memory") 1) (func (export "_initialize") (loop br 0)))
