@@ -331,7 +331,7 @@ func (e *Env) Another() *kavach.Sandbox {
 func enforced(t testing.TB, target Target, row Row) bool {
 	t.Helper()
 	p := target.strict(t)
-	p.BestEffort = row.Layers // it may be in force in part only
+	p.BestEffort = slices.Concat(p.BestEffort, row.Layers) // it may be in force in part only
 	e := &Env{TB: t, Backend: target.New(), Policy: p}
 	for _, line := range e.Another().Score().Controls {
 		if slices.Contains(row.Layers, line.Name) && line.State == backend.Enforced {

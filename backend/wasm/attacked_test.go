@@ -37,6 +37,7 @@ func TestCacheIsHidden(t *testing.T) {
 	b := newBackend(t)
 	b.Cache = filepath.Join(base, "home/.cache/kavach/wasm")
 	home := filepath.Join(base, "home")
+	elsewhere := newBackend(t) // whose cache is not in there: the twin
 	if err := errors.Join(os.MkdirAll(filepath.Dir(b.Cache), 0o755), os.Mkdir(b.Cache, 0o700)); err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +50,13 @@ func TestCacheIsHidden(t *testing.T) {
 			t.Fatal(err)
 		}
 		run(t, sb, kavach.Cmd{Args: []string{"empty"}})
+		loose, err := create(t, elsewhere, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if through, seen := attack(t, loose, "write", "/home/.cache/kavach/wasm/mine", "x"); !through {
+			t.Errorf("%s: where it is not hidden it cannot be written to either, so the test proves nothing: %s", access, seen)
+		}
 		name := fmt.Sprintf("%x", sum(t, "empty"))
 		if through, seen := attack(t, sb, "list", "/home/.cache/kavach/wasm"); seen != "" {
 			t.Errorf("%s: it is seen: %v, %s", access, through, seen)
