@@ -77,6 +77,10 @@ func (m *measured) processes(r *report) {
 	var err error
 	if r.Memory, err = measureMemory(); err != nil {
 		r.fail("memory", err)
+	} else if m.modules.missing == "" {
+		if err := m.modules.memory(r.Memory); err != nil {
+			r.fail("memory of modules", err)
+		}
 	}
 	if m.options.many > 0 {
 		if r.Many, err = measureMany(m.options.many); err != nil {

@@ -21,6 +21,12 @@ type memory struct {
 	// one with another beside it, with which it shares the pages of its program.
 	Alone  int64 `json:"private_alone_bytes"`
 	Beside int64 `json:"private_beside_bytes"`
+
+	// Worker is the private memory of a sandbox of backend wasm, its guest and the
+	// worker that waits; Plugin of one with a small module loaded instead. Zero:
+	// not measured.
+	Worker int64 `json:"private_wasm_worker_bytes,omitempty"`
+	Plugin int64 `json:"private_wasm_plugin_bytes,omitempty"`
 }
 
 // memoryBudget is that of docs/DESIGN.md, section 9.
@@ -90,11 +96,18 @@ func privateOf(except map[int]bool) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var sum int64
+	var pids []int
 	for pid := range now {
-		if except[pid] {
-			continue
+		if !except[pid] {
+			pids = append(pids, pid)
 		}
+	}
+	return private(pids)
+}
+
+// private is the private memory of processes together.
+func private(pids []int) (sum int64, err error) {
+	for _, pid := range pids {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 		if err != nil {
 			return 0, err

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/kavach-dev/kavach"
@@ -134,13 +136,7 @@ func (m *modules) calls(at **loadedModule, fresh bool) func(*watch) error {
 			if err != nil {
 				return err
 			}
-			library, err := os.ReadFile(m.file("library"))
-			if err != nil {
-				return err
-			}
-			p, err := sb.Load(ctx, kavach.Module{
-				Cmd: kavach.Cmd{Args: []string{"library"}}, Module: backend.Module{Bytes: library}, Fresh: fresh,
-			})
+			p, err := m.load(sb, fresh)
 			if err != nil {
 				return errors.Join(err, sb.Destroy(ctx))
 			}
@@ -194,6 +190,50 @@ func (m *modules) rows() []*row {
 		r.missing = m.missing
 	}
 	return list
+}
+
+// memory measures a sandbox whose worker waits, and one with a module loaded.
+func (m *modules) memory(to *memory) (err error) {
+	ctx := context.Background()
+	before, err := descendants(os.Getpid())
+	if err != nil {
+		return err
+	}
+	measure := func() (int64, error) {
+		time.Sleep(settle)
+		now, err := descendants(os.Getpid())
+		if err != nil {
+			return 0, err
+		}
+		maps.DeleteFunc(now, func(pid int, _ bool) bool { return before[pid] })
+		return private(slices.Collect(maps.Keys(now)))
+	}
+	sb, err := m.create()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sb.Destroy(ctx)) }()
+	if to.Worker, err = measure(); err != nil {
+		return err
+	}
+	p, err := m.load(sb, false)
+	if err != nil {
+		return err
+	}
+	to.Plugin, err = measure()
+	_, closeErr := p.Close(ctx)
+	return errors.Join(err, closeErr)
+}
+
+// load loads a small module.
+func (m *modules) load(sb *kavach.Sandbox, fresh bool) (*kavach.Plugin, error) {
+	library, err := os.ReadFile(m.file("library"))
+	if err != nil {
+		return nil, err
+	}
+	return sb.Load(context.Background(), kavach.Module{
+		Cmd: kavach.Cmd{Args: []string{"library"}}, Module: backend.Module{Bytes: library}, Fresh: fresh,
+	})
 }
 
 func (m *modules) end() error {

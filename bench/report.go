@@ -216,6 +216,9 @@ func (m *memory) write(w io.Writer) {
 	}{{"the only one", m.Alone}, {"one of two", m.Beside}} {
 		t = append(t, []string{at.name, mb(at.bytes), mb(memoryBudget), met(float64(at.bytes), memoryBudget, 0)})
 	}
+	if m.Worker > 0 {
+		t = append(t, []string{"wasm: guest and worker", mb(m.Worker), "", ""}, []string{"wasm: guest and plugin", mb(m.Plugin), "", ""})
+	}
 	t.write(w)
 }
 
