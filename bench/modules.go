@@ -90,7 +90,6 @@ func (m *modules) create() (*kavach.Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.BestEffort = []policy.Control{policy.Limits}
 	p.Filesystem.TmpSize = 2 * copied
 	p.Resources.Memory = 512 << 20
 	p.Resources.Timeout = policy.Unlimited

@@ -45,8 +45,7 @@ func newBackend(t testing.TB, without ...policy.Control) *Backend {
 	return &Backend{Guest: testbin.Kavach(t), Worker: testbin.Wasm(t), Cache: cacheDir, without: without}
 }
 
-// strict is the preset, with what an ordinary user cannot have left to chance, and
-// the modules at /modules.
+// strict is the preset, with the modules at /modules.
 func strict(t testing.TB) policy.Policy {
 	t.Helper()
 	p, err := policy.Preset("strict")
@@ -56,9 +55,6 @@ func strict(t testing.TB) policy.Policy {
 	p.Filesystem.Mounts = []policy.Mount{{Source: modules(t), Target: "/modules"}}
 	p.Resources.Timeout = policy.Duration(2 * time.Minute) // far off: few tests are about it
 	p.Resources.Memory = 256 << 20
-	if os.Geteuid() != 0 {
-		p.BestEffort = []policy.Control{policy.Limits}
-	}
 	return p
 }
 

@@ -49,8 +49,7 @@ func count(ctx context.Context, rt *kavach.Runtime, module []byte, in io.Reader,
 	if err != nil {
 		return err
 	}
-	p.Require.MinScore = 70 // 80 with a cgroup
-	p.BestEffort = []policy.Control{policy.Limits}
+	p.Require.MinScore = 75 // 80, and a little less for an ordinary user
 	sb, err := rt.Create(ctx, kavach.Config{Policy: p, Backend: "wasm"})
 	if err != nil {
 		return err

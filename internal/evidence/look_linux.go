@@ -41,6 +41,10 @@ type Evidence struct {
 	// Given is the environment that whoever started the guest was told to give it.
 	Given []string
 
+	// OwnMemory is allowed to each process on top of the limit of memory where no
+	// cgroup bounds it, for the runtime of the code.
+	OwnMemory int64
+
 	// RightsGaps are what Landlock cannot keep from commands although mounts
 	// leave it out, in sentences.
 	RightsGaps []string

@@ -230,7 +230,7 @@ func limitsProof(e Evidence, p *policy.Policy) backend.Proof {
 		return proof
 	}
 	processes, data := limitOf(e.Limits, "Max processes"), limitOf(e.Limits, "Max data size")
-	if processes != "unlimited" && data == fmt.Sprint(int64(want.Memory)) {
+	if processes != "unlimited" && data == fmt.Sprint(int64(want.Memory)+e.OwnMemory) {
 		proof.State = backend.Partial
 	}
 	proof.Outside = fmt.Sprintf("no cgroup (%v); /proc/%d/limits: %s processes for the sandbox, %s bytes of data for each process, CPU not bounded",

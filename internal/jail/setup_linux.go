@@ -84,6 +84,9 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 func (j *Jail) examine(p *evidence.Probe) error {
 	e := &j.evidence
 	e.ABI, e.Bare, e.RightsGaps = j.cfg.landlockABI(), j.cfg.Bare != nil, RightsGaps(&j.cfg)
+	if j.cfg.Worker != nil {
+		e.OwnMemory = j.cfg.Worker.Memory
+	}
 	if e.Bare {
 		e.Canary = j.cfg.canary()
 	}
