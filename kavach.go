@@ -213,6 +213,9 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Poli
 			Fix:    "choose backend wasm, or leave wasm.modules out",
 		}
 	}
+	if field := wasmOnly(&p); field != "" && b.Name() != "wasm" {
+		return nil, &policy.FieldError{Field: field, Problem: "backend " + b.Name() + " runs no modules, and would show the machine's", Fix: "choose backend wasm, or leave it out"}
+	}
 	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err
@@ -222,6 +225,17 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Poli
 		return sb, nil
 	}
 	return nil, errors.Join(err, sb.Destroy(ctx))
+}
+
+// wasmOnly names a field that only backend wasm can carry out. Empty: there is none.
+func wasmOnly(p *policy.Policy) string {
+	switch {
+	case p.Wasm.Clock != "":
+		return "wasm.clock"
+	case p.Wasm.Seed != "":
+		return "wasm.seed"
+	}
+	return ""
 }
 
 // newID makes the name of a sandbox. It needs to be unique on one machine and

@@ -66,6 +66,9 @@ func (s *Sandbox) Load(ctx context.Context, m Module) (*Plugin, error) {
 	if !ok {
 		return nil, fmt.Errorf("backend %s: %w: %w", s.backend, ErrNoPlugins, errors.ErrUnsupported)
 	}
+	if m.CallTimeout < 0 {
+		return nil, fmt.Errorf("CallTimeout is %v: leave it zero for that of the policy", m.CallTimeout)
+	}
 	if m.Terminal != nil || m.Timeout != 0 {
 		return nil, errors.New("a module that is loaded has no terminal and no Timeout: leave both zero, and set CallTimeout")
 	}
@@ -128,7 +131,11 @@ func (i *PluginInstance) Call(ctx context.Context, name string, args ...uint64) 
 	if err := i.p.announce(); err != nil { // what it returns leaves the sandbox
 		return nil, err
 	}
-	return i.p.plugin.Call(ctx, name, args...)
+	results, err := i.p.plugin.Call(ctx, name, args...)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("function %q was called for too long, and the plugin was killed: %w", name, err)
+	}
+	return results, err
 }
 
 // Read returns n bytes of the memory, when the gate has seen them.
@@ -163,7 +170,9 @@ func (p *Plugin) Do(ctx context.Context, do func(ctx context.Context, i *PluginI
 	var trap *backend.TrapError
 	switch {
 	case late.Err() != nil:
-		err = errors.Join(err, late.Err())
+		if !errors.Is(err, late.Err()) {
+			err = errors.Join(err, late.Err())
+		}
 		p.end(fmt.Errorf("a call was late, and was killed: %w", late.Err()))
 	case p.fresh:
 		if renewErr := p.plugin.Renew(late); renewErr != nil { // else the next call gets what this one left
@@ -201,7 +210,7 @@ func (p *Plugin) end(why error) {
 	}
 }
 
-// Close ends the plugin, and says what it used. It may be called again, and at any
+// Close ends the plugin, by killing its process, and says what it used. It may be called again, and at any
 // time: a call that is going on fails.
 func (p *Plugin) Close(ctx context.Context) (*Result, error) {
 	p.end(errors.New("it was closed"))

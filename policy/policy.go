@@ -234,11 +234,12 @@ type Wasm struct {
 
 	// Clock is the time, in the form of RFC 3339, at which all clocks of a module
 	// start; they go on by a microsecond with each look at one, and by as much as
-	// is slept, so that each run sees the same. Empty: the machine's clocks.
+	// is slept, so that, with a Seed, each run sees the same. Other backends are
+	// refused then. Empty: the machine's clocks.
 	Clock string `json:"clock,omitempty"`
 
 	// Seed is what all randomness of a module follows from, so that each run gets
-	// the same. It is no secret. Empty: the kernel's randomness.
+	// the same. It is no secret. Other backends are refused then. Empty: the kernel's randomness.
 	Seed string `json:"seed,omitempty"`
 }
 

@@ -23,7 +23,7 @@ func (ps *problems) wasm(w *Wasm) {
 		}
 	}
 	if _, err := w.Start(); err != nil {
-		ps.add("wasm.clock", quote(w.Clock)+" is not a time that a module can be shown", `write one such as "2026-01-01T00:00:00Z"; it is not before 1970`)
+		ps.add("wasm.clock", quote(w.Clock)+" is not a time that a module can be shown", `write one such as "2026-01-01T00:00:00Z"; it is not before 1970, and before 2262`)
 	}
 }
 

@@ -34,8 +34,12 @@ const (
 // Probe makes a sandbox with every control and says what was proven of it.
 func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
 	info, err := evidence.TrialFindings(ctx, b)
-	if dir, dirErr := b.cacheDir(); err == nil && dirErr == nil {
-		info.Notes = append(info.Notes, "compiled modules are kept in "+dir)
+	if dir, dirErr := b.openCache(); dirErr != nil {
+		info.Notes = append(info.Notes, "compiled modules are not kept: "+dirErr.Error())
+	} else {
+		unix.Close(dir)
+		name, _ := b.cacheDir() // which was just opened
+		info.Notes = append(info.Notes, "compiled modules are kept in "+name)
 	}
 	return info, err
 }
@@ -56,6 +60,11 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Inst
 	j, err := start(ctx, cfg, &spec.Policy)
 	if err != nil {
 		return nil, err
+	}
+	if dir, err := b.openCache(); err == nil {
+		unix.Close(dir)
+	} else {
+		notes = append(notes, "compiled modules are not kept: "+err.Error())
 	}
 	i := &instance{backend: b, jail: j, policy: spec.Policy, dirs: dirs, notes: append(notes, j.Notes()...)}
 	i.life, i.stop = context.WithCancel(context.Background())

@@ -109,7 +109,12 @@ func (i *instance) failed(w *worker, cmd backend.Cmd, err error) error {
 		w.end()
 	}
 	refused := said.asExec(cmd)
-	refused.Hint = jail.Hint(refused, &policy.Filesystem{Root: policy.RootHost})
+	switch {
+	case refused.NotFound():
+		refused.Hint = "modules are looked for in PATH and in the working directory, as they are seen inside; --volume shows one"
+	case refused.Step == "chdir":
+		refused.Hint = jail.Hint(refused, &i.policy.Filesystem)
+	}
 	return refused
 }
 

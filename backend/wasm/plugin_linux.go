@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/kavach-dev/kavach/backend"
@@ -32,6 +33,10 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	}
 	if err := checkFunctions(m.Functions); err != nil {
 		return nil, err
+	}
+	const page = 64 << 10 // core specification, 4.2.8
+	if m.Memory != 0 && m.Memory < page {
+		return nil, fmt.Errorf("a bound of %d bytes of memory: a module has pages of %d", m.Memory, page)
 	}
 	file, err := bytesFile(m.Bytes)
 	if err != nil {
@@ -187,7 +192,7 @@ func (p *plugin) Call(ctx context.Context, name string, args ...uint64) ([]uint6
 		return nil, errBusy
 	}
 	defer p.speak.Unlock()
-	answer, err := p.converse(ctx, &wasmwire.Call{Name: name, Args: args})
+	answer, err := p.converse(ctx, &wasmwire.Call{Name: name, Args: narrow(args, signature.Params)})
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +207,18 @@ func (p *plugin) Call(ctx context.Context, name string, args ...uint64) ([]uint6
 	case len(returned.Results) != len(signature.Results):
 		return nil, p.lied(fmt.Errorf("a worker returned %d results of function %q, which has %d", len(returned.Results), name, len(signature.Results)))
 	}
-	return returned.Results, nil
+	return narrow(returned.Results, signature.Results), nil
+}
+
+// narrow takes off what is above the lower half of a value that has no more.
+func narrow(values []uint64, types []backend.ValueType) []uint64 {
+	values = slices.Clone(values)
+	for i, t := range types {
+		if t == backend.I32 || t == backend.F32 {
+			values[i] &= math.MaxUint32
+		}
+	}
+	return values
 }
 
 // lied ends a worker that said what none of ours would.
@@ -236,7 +252,7 @@ func (p *plugin) serve(ctx context.Context, f *backend.HostFunction, args []uint
 			p.worker.end()
 		}
 	}()
-	results, err := f.Call(ctx, within{p}, args)
+	results, err := f.Call(ctx, within{p}, narrow(args, f.Params))
 	returned = true
 	switch {
 	case err != nil:
@@ -244,7 +260,7 @@ func (p *plugin) serve(ctx context.Context, f *backend.HostFunction, args []uint
 	case len(results) != len(f.Results):
 		return &wasmwire.HostReturn{Failed: fmt.Sprintf("%s.%s returned %d results, and has %d", f.Module, f.Name, len(results), len(f.Results))}
 	}
-	return &wasmwire.HostReturn{Results: results}
+	return &wasmwire.HostReturn{Results: narrow(results, f.Results)}
 }
 
 // Renew drops the instance; what follows makes another.

@@ -52,6 +52,9 @@ func TestPlugin(t *testing.T) {
 	if got := call(t, p, "add", 40, 2); !slices.Equal(got, []uint64{42}) {
 		t.Error(got)
 	}
+	if got := call(t, p, "add", math.MaxUint64, 2); got[0] != 1 {
+		t.Errorf("what is above 32 bits gets through: %#x", got[0])
+	}
 	minus := int64(-5)
 	got := call(t, p, "mixed", uint64(uint32(0xffffffff)), uint64(minus), uint64(math.Float32bits(1.5)), math.Float64bits(2.25))
 	if len(got) != 2 || math.Float64frombits(got[0]) != 3.75 || int64(got[1]) != -6 {

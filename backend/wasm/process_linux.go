@@ -2,6 +2,7 @@ package wasm
 
 import (
 	"context"
+	"slices"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/jail"
@@ -41,6 +42,8 @@ func (p *process) Wait(ctx context.Context) (backend.Exit, error) {
 	case <-ctx.Done():
 		return exit, ctx.Err()
 	}
+	// A worker's own, as it put its filter on; a module makes no system calls.
+	exit.Needed = slices.DeleteFunc(exit.Needed, func(n backend.Need) bool { return n.Call == "seccomp" })
 	exit.OOMKilled = exit.OOMKilled || p.ended.OutOfMemory && (exit.Code != 0 || exit.Signal != 0)
 	return exit, nil
 }

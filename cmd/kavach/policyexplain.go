@@ -5,12 +5,14 @@ import (
 	"io"
 	"maps"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/backend/noop"
+	"github.com/kavach-dev/kavach/backend/wasm"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
@@ -42,9 +44,11 @@ type askedControl struct {
 type reachable struct {
 	Backend string `json:"backend"`
 	Built   bool   `json:"built"`
-	Allowed bool   `json:"allowed"` // by require.backends
-	Value   int    `json:"value"`   // 0 where it is not built
-	Tier    string `json:"tier"`
+	Allowed bool   `json:"allowed"` // by require.backends, and by wasm
+
+	noModules bool   // it runs none, and the policy is about them
+	Value     int    `json:"value"` // 0 where it is not built
+	Tier      string `json:"tier"`
 }
 
 func policyExplain() *command {
@@ -106,6 +110,9 @@ func explainPolicy(p policy.Policy) explanation {
 		if len(p.Require.Backends) == 0 {
 			r.Allowed = name != noop.Name
 		}
+		if !reflect.ValueOf(p.Wasm).IsZero() && name != wasm.Name {
+			r.Allowed, r.noModules = false, true
+		}
 		if r.Built {
 			r.Value = score.Of(name, &p, nil).Requested
 		}
@@ -154,7 +161,13 @@ func (e *explanation) print(w io.Writer, out paint) {
 func pointsText(points map[string]int) string {
 	var parts []string
 	same := slices.Compact(slices.Collect(maps.Values(points)))
-	if len(points) > 1 && len(same) == 1 {
+	columns := 0
+	for _, name := range backend.Names() {
+		if score.Max(name) > 0 {
+			columns++
+		}
+	}
+	if len(points) == columns && len(same) == 1 {
 		return fmt.Sprintf("%d on each", same[0])
 	}
 	for _, name := range backend.Names() {
@@ -173,6 +186,8 @@ func (e *explanation) printScores(w io.Writer) {
 			missing = append(missing, r.Backend)
 		case !r.Allowed && r.Backend == noop.Name:
 			fmt.Fprintf(w, "  %-12s %d (%s), and only where it is named\n", r.Backend, r.Value, r.Tier)
+		case r.noModules:
+			fmt.Fprintf(w, "  %-12s refused: it runs no modules (wasm)\n", r.Backend)
 		case !r.Allowed:
 			fmt.Fprintf(w, "  %-12s not among require.backends\n", r.Backend)
 		default:

@@ -143,7 +143,7 @@ func limitsHit(res *kavach.Result, r policy.Resources) []string {
 		hit = append(hit, "time: killed at its deadline (--timeout)")
 	}
 	if res.OOMKilled {
-		hit = append(hit, fmt.Sprintf("memory: something was killed at %s (--memory)", r.Memory))
+		hit = append(hit, fmt.Sprintf("memory: something was killed, or refused memory, at %s (--memory)", r.Memory))
 	}
 	if res.Truncated {
 		hit = append(hit, fmt.Sprintf("output: cut off after %s, or held open when the command had ended (--output-limit)", r.Output))

@@ -21,7 +21,7 @@ type wasmFlags struct {
 
 func (f *wasmFlags) registerWasm(fs *flags) {
 	fs.Texts(&f.modules, "wasm-module", "", "DIGEST", "run no WebAssembly module but this one (sha256:…), and nothing else", nil)
-	fs.Text(&f.clock, "wasm-clock", "", "TIME", "show modules clocks that start then, such as 2026-01-01T00:00:00Z, the same in each run", nil)
+	fs.Text(&f.clock, "wasm-clock", "", "TIME", "show modules clocks that start then, such as 2026-01-01T00:00:00Z, and go on with each look", nil)
 	fs.Text(&f.seed, "wasm-seed", "", "TEXT", "give modules randomness that follows from this, the same in each run", nil)
 }
 
@@ -52,6 +52,9 @@ func (j *job) applyModule(p *policy.Policy, args []string) {
 	}
 	j.config.Backend = wasm.Name
 	file, err := filepath.Abs(args[0])
+	if err == nil {
+		file, err = filepath.EvalSymlinks(file)
+	}
 	if err != nil {
 		return // the sandbox says that it is not there
 	}
@@ -62,7 +65,10 @@ func (j *job) applyModule(p *policy.Policy, args []string) {
 	if !filepath.IsAbs(inside) {
 		inside = filepath.Join(p.Process.Workdir, inside)
 	}
-	shown := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return under(inside, seenAt(m)) })
+	shown := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool {
+		source, err := filepath.EvalSymlinks(m.Source)
+		return err == nil && under(inside, seenAt(m)) && under(file, source) // no link leads out of a mount
+	})
 	if !shown && filepath.Dir(file) != "/" {
 		p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount{Source: file})
 		j.module = file

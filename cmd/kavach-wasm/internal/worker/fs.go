@@ -24,6 +24,7 @@ import (
 // directory follows links out of it, which is said there to be out of its scope.
 func (w *worker) preopens(c *wasmwire.Config) wazero.FSConfig {
 	files := wazero.NewFSConfig()
+	w.names = nil
 	for _, p := range c.Preopens {
 		var shown expsys.FS
 		if w.setup.Links {
@@ -34,6 +35,7 @@ func (w *worker) preopens(c *wasmwire.Config) wazero.FSConfig {
 			continue // another module took it away, or nobody may look into it: it is not there
 		}
 		files = files.(sysfs.FSConfig).WithSysFSMount(shown, p.Name)
+		w.names = append(w.names, p.Name)
 	}
 	return files
 }

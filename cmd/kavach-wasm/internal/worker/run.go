@@ -73,7 +73,7 @@ func (w *worker) run(f *wasmwire.Run, fds []int) (code int, err error) {
 func (w *worker) endTrapped(trap error) {
 	reason := trapText(trap)
 	if w.memory.refused && !errors.Is(trap, errNoRoom) {
-		reason += fmt.Sprintf(" (and it was refused more than %d MiB of memory)", w.memory.limit>>20)
+		reason = fmt.Sprintf("it was refused more than %d MiB of memory, and then: %s", w.memory.limit>>20, reason)
 	}
 	fmt.Fprintln(os.Stderr, "kavach-wasm: trap:", reason)
 	_ = w.conn.Send(&wasmwire.Ended{OutOfMemory: w.memory.refused, Reason: bounded(reason)}) // see above

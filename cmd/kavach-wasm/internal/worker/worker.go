@@ -17,7 +17,6 @@ import (
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/kavach-dev/kavach/internal/wasmwire"
 	"github.com/kavach-dev/kavach/internal/wire"
@@ -55,6 +54,7 @@ type worker struct {
 
 	runtime wazero.Runtime
 	wasi    api.Module
+	names   []string // of preopened directories, by their descriptors
 	module  loaded
 	memory  memories
 	serving *server
@@ -163,10 +163,9 @@ func (w *worker) setUp(f *wasmwire.Setup) error {
 		config = config.WithCompilationCache(cache)
 	}
 	w.runtime = wazero.NewRuntimeWithConfig(w.ctx, config)
-	if _, err = wasi_snapshot_preview1.Instantiate(w.ctx, w.runtime); err != nil {
+	if w.wasi, err = w.instantiateWASI(); err != nil {
 		return fail("wasi", err)
 	}
-	w.wasi = w.runtime.Module(wasi_snapshot_preview1.ModuleName)
 	return w.conn.Send(hello)
 }
 
