@@ -112,7 +112,11 @@ func parseLayout(rest string, bad badFunc) (Reference, error) {
 			return bad(formLayout, "%q is no tag", ref.Tag)
 		}
 	}
-	return withPath(ref, path, formLayout, bad)
+	named, err := withPath(ref, path, formLayout, bad)
+	if err == nil && ref.Tag == "" && !pinned && strings.Contains(filepath.Base(named.Path), ":") {
+		return bad(formLayout, "what is behind the colon in %q would be taken for a tag: name one, or rename the directory", filepath.Base(named.Path))
+	}
+	return named, err
 }
 
 // parseArchive reads FILE[:NAME[:TAG]]: the file ends at the first colon, as the

@@ -87,7 +87,7 @@ func TestParseReference(t *testing.T) {
 
 // FuzzParseReference: what parses is safe to use, and parses to itself.
 func FuzzParseReference(f *testing.F) {
-	for _, s := range []string{"busybox", "localhost:5000/a/b:c@" + someSum, "oci-layout:/a:b", "docker-archive:a.tar:x:y", "rootfs:.", "[::1]:5/x"} {
+	for _, s := range []string{"busybox", "localhost:5000/a/b:c@" + someSum, "oci-layout:/a:b", "oci-layout:yout:/", "docker-archive:a.tar:x:y", "rootfs:.", "[::1]:5/x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
