@@ -61,7 +61,7 @@ func mergeMounts(ps *problems, to, a, b *Policy) {
 	for _, pair := range left {
 		for _, m := range pair {
 			if m.Source != "" && uncovers(to, seen, m) {
-				ps.add(mountField(m.seenAt()), "the policies do not both show "+quote(m.Source)+" there, and without it other files would be seen",
+				ps.add(mountField(m.SeenAt()), "the policies do not both show "+quote(m.Source)+" there, and without it other files would be seen",
 					"show it in both, with rights in common, or in neither")
 				break
 			}
@@ -106,7 +106,7 @@ func narrower(a, b Mount) bool {
 // uncovers reports whether the root of p and the mounts seen in it, without the
 // mount m, show at m's target anything that m did not show there.
 func uncovers(p *Policy, seen map[string]Mount, m Mount) bool {
-	target := m.seenAt()
+	target := m.SeenAt()
 	for dir := range above(target) {
 		if over, ok := seen[dir]; ok {
 			same := over.Source+strings.TrimPrefix(target, dir) == m.Source
@@ -200,9 +200,6 @@ func (m Mount) words() string {
 	return text
 }
 
-// seenAt is where a mount is seen.
-func (m Mount) seenAt() string { return cmp.Or(m.Target, m.Source) }
-
 // mountsSeen has the mounts of p by target. Mounts are made in the order of the
 // list, so one is hidden by a later one on a directory above it.
 func mountsSeen(p *Policy) map[string]Mount {
@@ -210,11 +207,11 @@ func mountsSeen(p *Policy) map[string]Mount {
 	seen := make(map[string]Mount)
 	for _, m := range slices.Backward(p.Filesystem.Mounts) {
 		hidden := false
-		for dir := range above(m.seenAt()) {
+		for dir := range above(m.SeenAt()) {
 			hidden = hidden || later[dir]
 		}
-		if later[m.seenAt()] = true; !hidden {
-			seen[m.seenAt()] = m
+		if later[m.SeenAt()] = true; !hidden {
+			seen[m.SeenAt()] = m
 		}
 	}
 	return seen

@@ -113,6 +113,14 @@ type Mount struct {
 	Rights []string `json:"rights,omitempty"`
 }
 
+// SeenAt is where the mount is seen inside.
+func (m Mount) SeenAt() string {
+	if m.Target != "" {
+		return m.Target
+	}
+	return m.Source
+}
+
 // Values of Mount.Access.
 const (
 	AccessRead   = "ro"

@@ -47,6 +47,16 @@ func (b *Backend) openCache() (fd int, err error) {
 	return owndir.Open(dir, "the cache of compiled modules")
 }
 
+// cacheProblem says why nothing is kept. Empty: it is.
+func (b *Backend) cacheProblem() string {
+	dir, err := b.openCache()
+	if err != nil {
+		return "compiled modules are not kept: " + err.Error()
+	}
+	unix.Close(dir)
+	return ""
+}
+
 // kept opens what is kept of a module. Nil: nothing is.
 func (b *Backend) kept(d digest) *os.File {
 	dir, err := b.openCache()

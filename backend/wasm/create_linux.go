@@ -34,13 +34,12 @@ const (
 // Probe makes a sandbox with every control and says what was proven of it.
 func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
 	info, err := evidence.TrialFindings(ctx, b)
-	if dir, dirErr := b.openCache(); dirErr != nil {
-		info.Notes = append(info.Notes, "compiled modules are not kept: "+dirErr.Error())
-	} else {
-		unix.Close(dir)
+	note := b.cacheProblem()
+	if note == "" {
 		name, _ := b.cacheDir() // which was just opened
-		info.Notes = append(info.Notes, "compiled modules are kept in "+name)
+		note = "compiled modules are kept in " + name
 	}
+	info.Notes = append(info.Notes, note)
 	return info, err
 }
 
@@ -61,12 +60,10 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Inst
 	if err != nil {
 		return nil, err
 	}
-	if dir, err := b.openCache(); err == nil {
-		unix.Close(dir)
-	} else {
-		notes = append(notes, "compiled modules are not kept: "+err.Error())
+	if problem := b.cacheProblem(); problem != "" {
+		notes = append(notes, problem)
 	}
-	i := &instance{backend: b, jail: j, policy: spec.Policy, dirs: dirs, notes: append(notes, j.Notes()...)}
+	i := &instance{backend: b, jail: j, policy: spec.Policy, dirs: dirs, preopens: preopens(dirs), notes: append(notes, j.Notes()...)}
 	i.life, i.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -92,7 +89,7 @@ func refuse(p *policy.Policy) error {
 		return wrong("filesystem.image", "backend wasm runs modules, which see no root directory", "leave it out, and mount what modules are to see")
 	case f.Root != "" && f.Root != policy.RootHost:
 		return wrong("filesystem.root", "backend wasm runs modules, which see no root directory", "leave it out, and mount what modules are to see")
-	case slices.ContainsFunc(f.Mounts, func(m policy.Mount) bool { return under("/.kavach", target(m)) }):
+	case slices.ContainsFunc(f.Mounts, func(m policy.Mount) bool { return under("/.kavach", m.SeenAt()) }):
 		return wrong("filesystem.mounts", "/.kavach is where backend wasm keeps its worker", "mount it elsewhere")
 	}
 	return nil
@@ -155,13 +152,6 @@ var filter = sync.OnceValues(func() ([]byte, error) {
 	return seccomp.Marshal(program), err
 })
 
-func target(m policy.Mount) string {
-	if m.Target != "" {
-		return m.Target
-	}
-	return m.Source
-}
-
 func under(dir, name string) bool {
 	return name == dir || dir == "/" || strings.HasPrefix(name, dir+"/")
 }
@@ -175,12 +165,12 @@ func preopened(p *policy.Policy) (dirs []string, err error) {
 		}
 	}
 	for i, m := range p.Filesystem.Mounts {
-		at := target(m)
+		at := m.SeenAt()
 		if info, err := os.Stat(m.Source); err == nil && !info.IsDir() {
 			if at = path.Dir(at); at == "/" {
 				return nil, &policy.FieldError{
 					Field: fmt.Sprintf("filesystem.mounts[%d]", i), Problem: "a module sees directories, and the one that this file would be in is /",
-					Fix: "mount the file into a directory, such as /data/" + path.Base(target(m)),
+					Fix: "mount the file into a directory, such as /data/" + path.Base(m.SeenAt()),
 				}
 			}
 		}
@@ -190,6 +180,16 @@ func preopened(p *policy.Policy) (dirs []string, err error) {
 		add("/tmp")
 	}
 	return dirs, nil
+}
+
+// preopens are these directories, under their own names.
+func preopens(dirs []string) (list []wasmwire.Preopen) {
+	for _, dir := range dirs {
+		if o, shown := below(dirs, dir, dir); shown {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // below is a directory that modules see as name. What is mounted in another mount is

@@ -22,12 +22,13 @@ import (
 
 // instance is a jail, and the workers in it.
 type instance struct {
-	backend *Backend
-	jail    *jail.Jail
-	policy  policy.Policy
-	dirs    []string // that modules see
-	proofs  []backend.Proof
-	notes   []string
+	backend  *Backend
+	jail     *jail.Jail
+	policy   policy.Policy
+	dirs     []string           // that modules see
+	preopens []wasmwire.Preopen // of them
+	proofs   []backend.Proof
+	notes    []string
 
 	background sync.WaitGroup // who makes the next worker ready
 
@@ -44,22 +45,13 @@ type instance struct {
 
 // Start runs the module that cmd names.
 func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, error) {
-	config, err := i.config(cmd, 0)
+	r, err := i.runnable(ctx, cmd, 0, nil)
 	if err != nil {
 		return nil, err
 	}
-	fds, closeThem, err := stdio(cmd)
-	if err != nil {
-		return nil, err
-	}
-	defer closeThem()
-	w, err := i.ready(ctx, cmd, nil)
-	if err != nil {
-		return nil, err
-	}
-	w.command.Rebase()
-	_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: config}, fds...)
-	runtime.KeepAlive(cmd)
+	defer r.release()
+	w := r.worker
+	_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: r.config}, r.fds...)
 	if err != nil {
 		return nil, i.failed(w, cmd, err)
 	}
@@ -67,6 +59,31 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	p := &process{Command: w.command, worker: w, over: make(chan struct{})}
 	go p.listen()
 	return p, nil
+}
+
+// runnable is a worker that has a module loaded, and what that is to get.
+type runnable struct {
+	worker  *worker
+	config  wasmwire.Config
+	fds     []int  // stdin, stdout, stderr; nil: they are the worker's
+	release func() // of what fds are of; to be called when they were sent
+}
+
+// runnable finds out first what the module is to get, and then takes a worker.
+func (i *instance) runnable(ctx context.Context, cmd backend.Cmd, memory policy.Bytes, bytes *os.File) (r *runnable, err error) {
+	r = &runnable{}
+	if r.config, err = i.config(cmd, memory); err != nil {
+		return nil, err
+	}
+	if r.fds, r.release, err = stdio(cmd); err != nil {
+		return nil, err
+	}
+	if r.worker, err = i.ready(ctx, cmd, bytes); err != nil {
+		r.release()
+		return nil, err
+	}
+	r.worker.command.Rebase()
+	return r, nil
 }
 
 // ready returns a worker that has the module loaded, which bytes holds, or, where that
@@ -177,16 +194,11 @@ func (i *instance) config(cmd backend.Cmd, memory policy.Bytes) (wasmwire.Config
 		}
 	}
 	c := wasmwire.Config{
-		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
+		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Preopens: slices.Clone(i.preopens),
 		Memory: uint64(max(p.Resources.Effective().Memory, 0)), Stdio: cmd.Terminal == nil,
 	}
 	if memory > 0 && (c.Memory == 0 || uint64(memory) < c.Memory) {
 		c.Memory = uint64(memory)
-	}
-	for _, dir := range i.dirs {
-		if o, shown := below(i.dirs, dir, dir); shown {
-			c.Preopens = append(c.Preopens, o)
-		}
 	}
 	// A program of Go goes by this, and one of C by the directory named ".".
 	if !slices.ContainsFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") }) {
@@ -219,26 +231,27 @@ func lookupPath(env []string) (path string) {
 	return path
 }
 
-// stdio are the descriptors of a command that has no terminal.
-func stdio(cmd backend.Cmd) (fds []int, closeThem func(), err error) {
-	closeThem = func() {}
+// stdio are the descriptors of a command that has no terminal. They are those of its
+// files until release is called.
+func stdio(cmd backend.Cmd) (fds []int, release func(), err error) {
+	release = func() { runtime.KeepAlive(cmd) }
 	if cmd.Terminal != nil {
-		return nil, closeThem, nil
+		return nil, release, nil
 	}
 	var null *os.File
 	for _, f := range []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
 		if f == nil {
 			if null == nil {
 				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-					return nil, closeThem, err
+					return nil, release, err
 				}
-				closeThem = func() { null.Close() }
+				release = func() { null.Close(); runtime.KeepAlive(cmd) }
 			}
 			f = null
 		}
 		fds = append(fds, int(f.Fd())) // passing it makes a copy
 	}
-	return fds, closeThem, nil
+	return fds, release, nil
 }
 
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -45,20 +44,12 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	if file != nil {
 		defer file.Close()
 	}
-	config, err := i.config(cmd, m.Memory)
+	r, err := i.runnable(ctx, cmd, m.Memory, file)
 	if err != nil {
 		return nil, err
 	}
-	fds, closeThem, err := stdio(cmd)
-	if err != nil {
-		return nil, err
-	}
-	defer closeThem()
-	w, err := i.ready(ctx, cmd, file)
-	if err != nil {
-		return nil, err
-	}
-	serve := &wasmwire.Serve{Config: config}
+	defer r.release()
+	w, serve := r.worker, &wasmwire.Serve{Config: r.config}
 	for _, f := range m.Functions {
 		serve.Functions = append(serve.Functions, wasmwire.Function{
 			Module: f.Module, Name: f.Name, Params: bytesOf(f.Params), Results: bytesOf(f.Results),
@@ -66,15 +57,13 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	}
 	p := &plugin{process: &process{Command: w.command, worker: w, over: make(chan struct{})}, host: m.Functions}
 	close(p.over) // all that it says is an answer
-	w.command.Rebase()
 	starting := ctx
 	if m.StartTimeout > 0 {
 		var cancel context.CancelFunc
 		starting, cancel = context.WithTimeout(ctx, m.StartTimeout)
 		defer cancel()
 	}
-	answer, err := p.converse(starting, serve, fds...)
-	runtime.KeepAlive(cmd)
+	answer, err := p.converse(starting, serve, r.fds...)
 	ready, ok := answer.(*wasmwire.Ready)
 	if err == nil && !ok {
 		err = fmt.Errorf("a worker answered %T in the place of a list of functions", answer)

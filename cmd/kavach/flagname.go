@@ -69,7 +69,7 @@ func (j *job) volumeOf(field string) string {
 		return ""
 	}
 	for _, v := range j.volumes {
-		if m, err := parseVolume(v); err == nil && m.Source == mounts[at].Source && seenAt(m) == seenAt(mounts[at]) {
+		if m, err := parseVolume(v); err == nil && m.Source == mounts[at].Source && m.SeenAt() == mounts[at].SeenAt() {
 			return fmt.Sprintf("--volume %q", v)
 		}
 	}

@@ -54,14 +54,7 @@ func parseVolume(v string) (policy.Mount, error) {
 }
 
 func withoutTarget(mounts []policy.Mount, target string) []policy.Mount {
-	return slices.DeleteFunc(slices.Clone(mounts), func(m policy.Mount) bool { return seenAt(m) == target })
-}
-
-func seenAt(m policy.Mount) string {
-	if m.Target != "" {
-		return m.Target
-	}
-	return m.Source
+	return slices.DeleteFunc(slices.Clone(mounts), func(m policy.Mount) bool { return m.SeenAt() == target })
 }
 
 // systemDirs are visible in any case, where the root is the host's.
@@ -77,7 +70,7 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 	}
 	start := cwd
 	named := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool {
-		return m.Access == policy.AccessWrite && under(cwd, seenAt(m))
+		return m.Access == policy.AccessWrite && under(cwd, m.SeenAt())
 	})
 	switch {
 	case named: // whatever it is
@@ -92,7 +85,7 @@ func (j *job) applyWorkdir(p *policy.Policy) error {
 		j.notes = append(j.notes, fmt.Sprintf("the current directory %s is not shown, since all of it would be; --volume shows what is named", cwd))
 	default:
 		// First, so that what is mounted in it is mounted after it.
-		if !slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return under(cwd, seenAt(m)) }) {
+		if !slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool { return under(cwd, m.SeenAt()) }) {
 			p.Filesystem.Mounts = append([]policy.Mount{{Source: cwd}}, p.Filesystem.Mounts...)
 		}
 	}

@@ -100,7 +100,7 @@ func meaning(p *policy.Policy, v policy.Value) string {
 	field, key, item := strings.Cut(v.Field, "[")
 	if item && field == "filesystem.mounts" {
 		for _, m := range p.Filesystem.Mounts {
-			if fmt.Sprintf("%q]", seenAt(m)) == key {
+			if fmt.Sprintf("%q]", m.SeenAt()) == key {
 				return mountMeaning(m)
 			}
 		}

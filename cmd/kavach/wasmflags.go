@@ -67,7 +67,7 @@ func (j *job) applyModule(p *policy.Policy, args []string) {
 	}
 	shown := slices.ContainsFunc(p.Filesystem.Mounts, func(m policy.Mount) bool {
 		source, err := filepath.EvalSymlinks(m.Source)
-		return err == nil && under(inside, seenAt(m)) && under(file, source) // no link leads out of a mount
+		return err == nil && under(inside, m.SeenAt()) && under(file, source) // no link leads out of a mount
 	})
 	if !shown && filepath.Dir(file) != "/" {
 		p.Filesystem.Mounts = append(p.Filesystem.Mounts, policy.Mount{Source: file})

@@ -48,8 +48,8 @@ func BareProblem(c *Config) (reason, fix string) {
 		switch {
 		case m.Access != "" && m.Access != policy.AccessRead:
 			return fmt.Sprintf("%s%s cannot be made writable", without, m.Source), "mount it read-only"
-		case target(m) != m.Source:
-			return fmt.Sprintf("%s%s cannot be seen at %s", without, m.Source, target(m)), "mount it at its own path"
+		case m.SeenAt() != m.Source:
+			return fmt.Sprintf("%s%s cannot be seen at %s", without, m.Source, m.SeenAt()), "mount it at its own path"
 		}
 	}
 	return "", ""
@@ -86,7 +86,7 @@ func bareRules(c *Config) (rules []guest.LandlockRule) {
 		grant(guest.LandlockWrite, c.scratch())
 	}
 	for _, m := range c.Mounts {
-		grant(mountRights(m), target(m))
+		grant(mountRights(m), m.SeenAt())
 	}
 	return rules
 }
@@ -222,7 +222,7 @@ func (j *Jail) inPlace(env []string, dir string) ([]string, string) {
 	}
 	const tmp = "/tmp"
 	move := func(path string) string {
-		shown := slices.ContainsFunc(j.cfg.Mounts, func(m policy.Mount) bool { return fileBelow(target(m), path) })
+		shown := slices.ContainsFunc(j.cfg.Mounts, func(m policy.Mount) bool { return fileBelow(m.SeenAt(), path) })
 		if fileBelow(tmp, path) && !shown {
 			return j.cfg.scratch() + strings.TrimPrefix(path, tmp)
 		}

@@ -56,7 +56,7 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	grant := func(rights uint64, paths ...string) {
 		for _, p := range paths {
 			// What is mounted at this very place is the mount's to grant.
-			if !slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool { return target(m) == p }) {
+			if !slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool { return m.SeenAt() == p }) {
 				rules = append(rules, guest.LandlockRule{Path: p, Rights: rights})
 			}
 		}
@@ -86,7 +86,7 @@ func landlockRules(c *Config) []guest.LandlockRule {
 		grant(own, rootDirs(dir)...)
 	}
 	for _, m := range c.Mounts {
-		rules = append(rules, guest.LandlockRule{Path: target(m), Rights: mountRights(m)})
+		rules = append(rules, guest.LandlockRule{Path: m.SeenAt(), Rights: mountRights(m)})
 	}
 	if c.Worker != nil {
 		grant(guest.LandlockExec, WorkerPath)
@@ -113,7 +113,7 @@ func RightsGaps(c *Config) (gaps []string) {
 		gap := func(rights uint64, why string) {
 			if rights != 0 {
 				gaps = append(gaps, fmt.Sprintf("filesystem.mounts[%d] (%s) leaves out %s, which %s",
-					i, target(m), strings.Join(rightNames(rights), ", "), why))
+					i, m.SeenAt(), strings.Join(rightNames(rights), ", "), why))
 			}
 		}
 		for bit, name := range policy.Rights() {
@@ -124,7 +124,7 @@ func RightsGaps(c *Config) (gaps []string) {
 			}
 		}
 		for _, r := range rules {
-			if r.Path != target(m) && fileBelow(r.Path, target(m)) {
+			if r.Path != m.SeenAt() && fileBelow(r.Path, m.SeenAt()) {
 				gap(r.Rights&left, "is granted for all of "+r.Path)
 			}
 		}
@@ -149,7 +149,7 @@ func sameFiles(c *Config, i int) (rules []guest.LandlockRule) {
 	}
 	for n, other := range c.Mounts {
 		if n != i {
-			add(other.Source, target(other), mountRights(other))
+			add(other.Source, other.SeenAt(), mountRights(other))
 		}
 	}
 	if c.Root == policy.RootHost {

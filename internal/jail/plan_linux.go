@@ -184,7 +184,7 @@ func closedTo(uid int, name string) bool {
 func hostCanary(c *Config, record string) (string, error) {
 	for _, path := range []string{record, "/sys", "/boot", "/var/lib", "/etc/shadow"} {
 		named := slices.ContainsFunc(c.Mounts, func(m policy.Mount) bool {
-			return path == target(m) || strings.HasPrefix(path, target(m)+"/")
+			return path == m.SeenAt() || strings.HasPrefix(path, m.SeenAt()+"/")
 		})
 		if _, err := os.Lstat(path); err == nil && !named && !c.shows(path) {
 			return path, nil
@@ -324,7 +324,7 @@ func places(c *Config) []guest.Op {
 	}
 	ops = append(ops, dir("/var", 0o755), dir("/run", 0o755))
 	for _, p := range [][2]string{{"/var/tmp", "../tmp"}, {"/var/run", "../run"}} {
-		below := func(m policy.Mount) bool { return fileBelow(p[0], target(m)) }
+		below := func(m policy.Mount) bool { return fileBelow(p[0], m.SeenAt()) }
 		if slices.ContainsFunc(c.Mounts, below) { // nothing is mounted through a link
 			ops = append(ops, dir(p[0], 0o755))
 		} else {
@@ -374,13 +374,6 @@ const (
 	hostsFile  = "127.0.0.1\tlocalhost " + Hostname + "\n::1\tlocalhost\n"
 	resolvFile = "# There is no way out of this sandbox.\n"
 )
-
-func target(m policy.Mount) string {
-	if m.Target != "" {
-		return m.Target
-	}
-	return m.Source
-}
 
 // shows reports whether the root directory has something at this path itself.
 func (c *Config) shows(path string) bool {

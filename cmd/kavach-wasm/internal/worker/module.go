@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tetratelabs/wazero"
@@ -215,6 +216,19 @@ func (w *worker) linkable() error {
 		return w.unlinkable(fmt.Errorf("it imports %s, which WASI preview 1 does not have", strings.Join(missing, ", ")))
 	}
 	return nil
+}
+
+// lacks names an import of the module that is neither of WASI nor given. Empty: it
+// has all.
+func (w *worker) lacks(given []wasmwire.Function) string {
+	for _, f := range w.module.compiled.ImportedFunctions() {
+		module, name, _ := f.Import()
+		has := slices.ContainsFunc(given, func(g wasmwire.Function) bool { return g.Module == module && g.Name == name })
+		if !has && module != wasi_snapshot_preview1.ModuleName {
+			return module + "." + name
+		}
+	}
+	return ""
 }
 
 func (w *worker) unlinkable(err error) error {

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 	"golang.org/x/sys/unix"
 
@@ -35,10 +34,8 @@ func (w *worker) run(f *wasmwire.Run, fds []int) (code int, err error) {
 	if module.ExportedFunctions()[startFunction] == nil {
 		return 0, fail("start", fmt.Errorf("it exports no %s, so it is no command; a library's functions are called by Sandbox.Load", startFunction))
 	}
-	for _, imported := range module.ImportedFunctions() {
-		if from, name, _ := imported.Import(); from != wasi_snapshot_preview1.ModuleName {
-			return 0, fail("link", fmt.Errorf("it imports %s.%s, and a command gets WASI preview 1 alone", from, name))
-		}
+	if name := w.lacks(nil); name != "" {
+		return 0, fail("link", fmt.Errorf("it imports %s, and a command gets WASI preview 1 alone", name))
 	}
 	config, err := w.config(&f.Config)
 	if err != nil {

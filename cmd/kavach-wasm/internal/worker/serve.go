@@ -6,11 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/kavach-dev/kavach/internal/wasmwire"
@@ -41,12 +39,8 @@ func (w *worker) serve(f *wasmwire.Serve, fds []int) error {
 	if err != nil {
 		return err
 	}
-	for _, imported := range w.module.compiled.ImportedFunctions() {
-		module, name, _ := imported.Import()
-		given := slices.ContainsFunc(f.Functions, func(g wasmwire.Function) bool { return g.Module == module && g.Name == name })
-		if !given && module != wasi_snapshot_preview1.ModuleName {
-			return fail("link", fmt.Errorf("it imports %s.%s, which is not among the functions that the host gives it (Module.Functions)", module, name))
-		}
+	if name := w.lacks(f.Functions); name != "" {
+		return fail("link", fmt.Errorf("it imports %s, which is not among the functions that the host gives it (Module.Functions)", name))
 	}
 	w.serving = &server{config: config.WithStartFunctions(initFunction), functions: f.Functions}
 	if err := w.offer(f.Functions); err != nil {
