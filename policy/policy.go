@@ -49,6 +49,11 @@ type Policy struct {
 	// randomness.
 	Wasm Wasm `json:"wasm,omitzero"`
 
+	// Gate is what is looked for in whatever leaves the sandbox, and what is done
+	// with what is found. Zero: secrets and harmful content are looked for, and
+	// redacted.
+	Gate Gate `json:"gate,omitzero"`
+
 	// Require is what must be proven before any command runs.
 	Require Require `json:"require,omitzero"`
 

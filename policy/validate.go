@@ -45,6 +45,7 @@ func (p *Policy) Validate() error {
 	found.resources(&p.Resources)
 	found.process(&p.Process, p.Filesystem.Image != "")
 	found.wasm(&p.Wasm)
+	found.gate(&p.Gate)
 	found.require(&p.Require)
 	checkNames(&found, "best_effort", p.BestEffort, BestEffortNames())
 	return errors.Join(found...)
