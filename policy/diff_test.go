@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestDiffPresets(t *testing.T) {
@@ -25,7 +26,8 @@ resources.memory: 512m → 1g, weaker
 resources.cpus: 1 → 2, weaker
 resources.pids: 128 → 512, weaker
 resources.output: 1m → 16m, weaker
-resources.timeout: 1m → 1h, weaker`,
+resources.timeout: 1m → 1h, weaker
+gate.redact: low → medium (default), weaker`,
 		"basic basic": "",
 	}
 	for names, want := range want {
@@ -85,6 +87,16 @@ func TestDiff(t *testing.T) {
 		{Policy{Process: Process{User: "1", Env: map[string]string{"A": "1", "B": "1"}}}, Policy{Process: Process{Env: map[string]string{"A": "", "C": strings.Repeat("x", 100)}}},
 			"process.user: 1 → not set, different\nprocess.env[\"A\"]: \"1\" → \"\", different\nprocess.env[\"B\"]: \"1\" → not set, different\nprocess.env[\"C\"]: not set → \"" + strings.Repeat("x", 80) + "…\", different", "no order"},
 		{Policy{Require: Require{Backends: []string{"process"}}}, Policy{}, "require.backends: [process] → [process, oci, wasm, gvisor, sgx, sev, firecracker] (default), weaker", "any, but noop"},
+		{Policy{}, Policy{Gate: Gate{Mode: GateLive, Scanners: []string{ScannerContent, ScannerSecrets, ScannerTerminal}, Redact: SeverityMedium, Quarantine: Off, Input: InputCounts}}, "", "the gate's defaults, spelled out"},
+		{Policy{Gate: Gate{Mode: GateOff}}, Policy{Gate: Gate{Scanners: []string{ScannerSecrets}, Block: SeverityHigh, Input: InputAllowed}},
+			"gate.mode: off → live (default), stricter\ngate.scanners: [secrets, terminal, content] (default) → [secrets], weaker\n" +
+				"gate.block: off (default) → high, stricter\ngate.input: counts (default) → allowed, weaker", "each field by itself"},
+		{Policy{Gate: Gate{Severity: map[string]string{"a": Off, "b": SeverityHigh, "c": SeverityLow, "d": SeverityLow}}}, Policy{Gate: Gate{Severity: map[string]string{"d": SeverityHigh, "e": SeverityCritical, "f": Off}}},
+			"gate.severity[\"a\"]: off → as it is, stricter\ngate.severity[\"b\"]: high → as it is, different\ngate.severity[\"c\"]: low → as it is, different\n" +
+				"gate.severity[\"d\"]: low → high, stricter\ngate.severity[\"e\"]: as it is → critical, stricter\ngate.severity[\"f\"]: as it is → off, weaker", "what a rule has by itself is not known here"},
+		{withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}, ExternalScanner{Name: "b", Command: []string{"/b"}}), withExternal(ExternalScanner{Name: "b", Command: []string{"/b", "x y"}}, ExternalScanner{Name: "c", Command: []string{"/c"}, Timeout: Duration(time.Second)}),
+			"gate.external[\"a\"]: [/a], 30s → none, weaker\ngate.external[\"b\"]: [/b], 30s → [/b, \"x y\"], 30s, different\ngate.external[\"c\"]: none → [/c], 1s, stricter", "by name"},
+		{Policy{}, withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}), "gate.mode: live (default) → collected (default), stricter\ngate.external[\"a\"]: none → [/a], 30s, stricter", "the mode follows"},
 		{Policy{Seccomp: Seccomp{Files: []string{"/a"}}}, Policy{Seccomp: Seccomp{Files: []string{"/b"}}}, "seccomp.files: [/a] → [/b], different", "neither holds the other"},
 	}
 	for _, test := range tests {
@@ -127,7 +139,9 @@ func TestValues(t *testing.T) {
 		"resources.memory=256m (default)", "resources.swap=0", "resources.io_read=unlimited (default)", "resources.io_write=unlimited (default)",
 		"resources.cpus=unlimited", "resources.pids=64 (default)", "resources.output=1m (default)", "resources.timeout=1m (default)",
 		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set",
-		"wasm.modules=any", "wasm.clock=not set", "wasm.seed=not set", "require.min_score=0",
+		"wasm.modules=any", "wasm.clock=not set", "wasm.seed=not set",
+		"gate.mode=live (default)", "gate.scanners=[secrets, terminal, content] (default)", "gate.redact=medium (default)", "gate.quarantine=off (default)",
+		"gate.block=off (default)", "gate.severity=as it is", "gate.input=counts (default)", "gate.external=none", "require.min_score=0",
 		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
 	}
 	if !slices.Equal(got, want) {

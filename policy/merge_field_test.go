@@ -17,11 +17,18 @@ func withMounts(m ...Mount) Policy {
 	return Policy{Filesystem: Filesystem{Mounts: m, TmpSize: 1}}
 }
 
+// withExternal is a policy with programs that look at what leaves.
+func withExternal(x ...ExternalScanner) Policy { return Policy{Gate: Gate{External: x}} }
+
 func TestMergeFields(t *testing.T) {
 	resources := func(r Resources) Policy { return Policy{Resources: r} }
 	files := func(f Filesystem) Policy { return Policy{Filesystem: f} }
 	process := func(p Process) Policy { return Policy{Process: p} }
 	requires := func(names ...string) Policy { return Policy{Require: Require{Backends: names}} }
+	gate := func(g Gate) Policy { return Policy{Gate: g} }
+	rules := func(s map[string]string) Policy { return gate(Gate{Severity: s}) }
+	av := ExternalScanner{Name: "av", Command: []string{"/usr/bin/av"}}
+	other := ExternalScanner{Name: "other", Command: []string{"/usr/bin/av", "-x"}}
 	data := func(m Mount) Policy { m.Source, m.Target = "/srv/data", "/data"; return withMounts(m) }
 	tests := []struct {
 		a, b, want Policy
@@ -72,6 +79,30 @@ func TestMergeFields(t *testing.T) {
 		{process(Process{Env: map[string]string{"A": "1", "B": ""}}), process(Process{Env: map[string]string{"A": "1", "C": "2"}}),
 			process(Process{Env: map[string]string{"A": "1", "B": "", "C": "2"}}), "the variables of both"},
 
+		{gate(Gate{Mode: GateOff}), Policy{}, Policy{}, "zero looks"},
+		{gate(Gate{Mode: GateOff}), gate(Gate{Mode: GateLive}), gate(Gate{Mode: GateLive}), "so does live"},
+		{gate(Gate{Mode: GateCollected}), gate(Gate{Mode: GateLive}), gate(Gate{Mode: GateCollected}), "all before the first byte"},
+		{gate(Gate{Mode: GateLive}), gate(Gate{External: []ExternalScanner{av}}), gate(Gate{External: []ExternalScanner{av}}), "an external program's output is collected, and live is not kept beside it"},
+		{gate(Gate{Mode: GateOff}), gate(Gate{External: []ExternalScanner{av}}), gate(Gate{External: []ExternalScanner{av}}), "nor is off"},
+		{gate(Gate{Mode: GateOff}), gate(Gate{Quarantine: SeverityHigh, Block: SeverityCritical, Redact: SeverityInfo}),
+			gate(Gate{Quarantine: SeverityHigh, Block: SeverityCritical, Redact: SeverityInfo}), "what is asked for of a gate is kept where the other has none"},
+		{gate(Gate{Scanners: []string{ScannerPersonal}}), Policy{},
+			gate(Gate{Scanners: []string{ScannerSecrets, ScannerPersonal, ScannerTerminal, ScannerContent}}), "empty is the default set, not none"},
+		{gate(Gate{Scanners: []string{ScannerSecrets}}), Policy{}, Policy{}, "a part of the default set is not all of it"},
+		{gate(Gate{Scanners: []string{ScannerSecrets}}), gate(Gate{Scanners: []string{ScannerPersonal}}), gate(Gate{Scanners: []string{ScannerSecrets, ScannerPersonal}}), "those of both"},
+		{gate(Gate{Redact: Off, Quarantine: Off, Block: Off}), Policy{}, Policy{}, "zero redacts from medium on"},
+		{gate(Gate{Redact: SeverityHigh, Quarantine: SeverityHigh, Block: SeverityCritical}), Policy{}, gate(Gate{Quarantine: SeverityHigh, Block: SeverityCritical}), "the lower of each"},
+		{gate(Gate{Redact: SeverityLow}), gate(Gate{Redact: SeverityInfo}), gate(Gate{Redact: SeverityInfo}), "the lower"},
+		{rules(map[string]string{"a": Off, "b": SeverityInfo, "c": SeverityLow}), Policy{}, Policy{}, "what one lowers stays as it is"},
+		{rules(map[string]string{"a": SeverityMedium, "b": SeverityCritical}), Policy{}, rules(map[string]string{"a": SeverityMedium, "b": SeverityCritical}), "what one raises is raised"},
+		{rules(map[string]string{"a": Off, "b": SeverityLow}), rules(map[string]string{"a": SeverityInfo, "b": SeverityLow}),
+			rules(map[string]string{"a": SeverityInfo, "b": SeverityLow}), "what both lower is lowered as far as both say"},
+		{rules(map[string]string{"a": SeverityMedium}), rules(map[string]string{"a": SeverityCritical}), rules(map[string]string{"a": SeverityCritical}), "a policy that names the rule is not weakened"},
+		{gate(Gate{Input: InputAllowed}), Policy{}, Policy{}, "zero counts what came in"},
+		{gate(Gate{External: []ExternalScanner{other, av}}), gate(Gate{External: []ExternalScanner{av}}), gate(Gate{External: []ExternalScanner{av, other}}), "the programs of both"},
+		{gate(Gate{External: []ExternalScanner{{Name: "av", Command: av.Command, Timeout: DefaultScanTimeout}}}), gate(Gate{External: []ExternalScanner{av}}),
+			gate(Gate{External: []ExternalScanner{av}}), "zero is the default"},
+
 		{Policy{Require: Require{MinScore: 60}}, Policy{Require: Require{MinScore: 50}}, Policy{Require: Require{MinScore: 60}}, "the higher"},
 		{requires("process", "oci"), requires("gvisor", "oci"), requires("oci"), "what both name"},
 		{requires("oci", "noop"), Policy{}, requires("oci"), "empty is any but noop"},
@@ -105,6 +136,9 @@ func TestMergeRefuses(t *testing.T) {
 	}
 	env := func(v string) Policy { return Policy{Process: Process{Env: map[string]string{"A": v}}} }
 	requires := func(names ...string) Policy { return Policy{Require: Require{Backends: names}} }
+	av := func(timeout time.Duration, argv ...string) Policy {
+		return Policy{Gate: Gate{External: []ExternalScanner{{Name: "av", Command: argv, Timeout: Duration(timeout)}}}}
+	}
 	uncovered := func(target, source string) string {
 		return `filesystem.mounts["` + target + `"]: the policies do not both show "` + source + `" there, and without it other files would be seen; show it in both, with rights in common, or in neither`
 	}
@@ -131,6 +165,8 @@ func TestMergeRefuses(t *testing.T) {
 		{Policy{Process: Process{User: "1"}}, Policy{Process: Process{User: "2"}}, `process.user: 1 and 2 cannot be merged` + same, "a uid has no order"},
 		{Policy{Process: Process{Workdir: "/a"}}, Policy{Process: Process{Workdir: "/b"}}, `process.workdir: /a and /b cannot be merged` + same, "nor has a directory"},
 		{env("1"), env(""), `process.env["A"]: two different values cannot be merged` + same, "nor has a value, and an empty one is one"},
+		{av(0, "/av", "a b"), av(0, "/av", "a", "b"), `gate.external["av"].command: [/av, "a b"] and [/av, a, b] cannot be merged; make them the same, or give one of the programs another name`, "which of them looks?"},
+		{av(0, "/av"), av(time.Second, "/av"), `gate.external["av"].timeout: 30s and 1s cannot be merged; make them the same`, "which of them holds?"},
 		{requires("oci"), requires("process", "gvisor"), `require.backends: [oci] and [process, gvisor] cannot be merged` + same, "empty would mean any"},
 		{requires("noop"), Policy{}, `require.backends: [noop] and [process, oci, wasm, gvisor, sgx, sev, firecracker] (default) cannot be merged` + same, "any does not include noop"},
 		{Policy{Process: Process{User: "1", Workdir: "/a"}}, Policy{Process: Process{User: "2", Workdir: "/b"}},
@@ -179,6 +215,16 @@ var samples = map[string]Policy{
 	"wasm.modules":             {Wasm: Wasm{Modules: []string{"sha256:" + strings.Repeat("a", 64)}}},
 	"wasm.clock":               {Wasm: Wasm{Clock: "2026-01-01T00:00:00Z"}},
 	"wasm.seed":                {Wasm: Wasm{Seed: "1"}},
+	"gate.mode":                {Gate: Gate{Mode: GateCollected}},
+	"gate.scanners":            {Gate: Gate{Scanners: []string{ScannerPersonal}}},
+	"gate.redact":              {Gate: Gate{Redact: SeverityLow}},
+	"gate.quarantine":          {Gate: Gate{Quarantine: SeverityHigh}},
+	"gate.block":               {Gate: Gate{Block: SeverityCritical}},
+	"gate.severity":            {Gate: Gate{Severity: map[string]string{"a": SeverityHigh}}},
+	"gate.input":               {Gate: Gate{Input: InputAllowed}},
+	"gate.external.name":       withExternal(ExternalScanner{Name: "av", Command: []string{"/av"}}),
+	"gate.external.command":    withExternal(ExternalScanner{Name: "av", Command: []string{"/av", "x"}}),
+	"gate.external.timeout":    withExternal(ExternalScanner{Name: "av", Command: []string{"/av"}, Timeout: 1}),
 	"require.min_score":        {Require: Require{MinScore: 1}},
 	"require.backends":         {Require: Require{Backends: []string{"process"}}},
 	"best_effort":              {BestEffort: []Control{Limits}},
@@ -188,7 +234,7 @@ var samples = map[string]Policy{
 func TestRulesKnowEachField(t *testing.T) {
 	var ruled []string
 	for _, r := range Rules() {
-		if r.Field != "filesystem.mounts" { // the list itself
+		if r.Field != "filesystem.mounts" && r.Field != "gate.external" { // the lists themselves
 			ruled = append(ruled, r.Field)
 		}
 		if r.Stricter == "" {
@@ -207,7 +253,7 @@ func TestRulesKnowEachField(t *testing.T) {
 		if m, err := Merge(p, p); err != nil || !reflect.DeepEqual(m, p) {
 			t.Errorf("%s: %+v with itself is %+v, %v", field, p, m, err)
 		}
-		top, _, _ := strings.Cut(strings.Replace(field, "filesystem.mounts.", "filesystem.mounts[", 1), "[")
+		top, _, _ := strings.Cut(strings.NewReplacer("filesystem.mounts.", "filesystem.mounts[", "gate.external.", "gate.external[").Replace(field), "[")
 		told := slices.ContainsFunc(Diff(Policy{}, p), func(d Difference) bool { return strings.HasPrefix(d.Field, top) })
 		if !told && field != "name" {
 			t.Errorf("%s: no difference between %+v and nothing", field, p)

@@ -59,11 +59,34 @@ func arbitrary(r *rand.Rand) Policy {
 			}
 			p.Process.Env[name] = one(r, "", "1")
 		}
+		p.Gate = arbitraryGate(r)
 		p.BestEffort = some(r, Limits, LandlockOn, SeccompOn)
 		if p.Validate() == nil {
 			return p
 		}
 	}
+}
+
+func arbitraryGate(r *rand.Rand) Gate {
+	g := Gate{
+		Mode: one(r, "", GateLive, GateCollected, GateOff), Scanners: some(r, GateScanners()...),
+		Input: one(r, "", InputCounts, InputAllowed),
+	}
+	if g.Mode != GateOff {
+		g.Redact, g.Quarantine = one(r, "", SeverityLow, Off), one(r, "", SeverityHigh, Off)
+		g.Block = one(r, "", SeverityHigh, SeverityCritical)
+		for _, name := range some(r, "a", "b") {
+			x := ExternalScanner{Name: name, Command: []string{"/" + name}, Timeout: one(r, 0, DefaultScanTimeout)}
+			g.External = append(g.External, x)
+		}
+	}
+	for _, id := range some(r, "r/1", "r/2", "r/3") {
+		if g.Severity == nil {
+			g.Severity = make(map[string]string)
+		}
+		g.Severity[id] = one(r, severitiesOrOff()...)
+	}
+	return g
 }
 
 func arbitraryMounts(r *rand.Rand) []Mount {
@@ -263,7 +286,7 @@ func TestMergeWithZero(t *testing.T) {
 		if err != nil {
 			return false // it runs on noop only, which zero does not name
 		}
-		zero := Policy{Seccomp: Seccomp{Files: a.Seccomp.Files}, Resources: m.Resources, Process: a.Process, Require: m.Require}
+		zero := Policy{Seccomp: Seccomp{Files: a.Seccomp.Files}, Resources: m.Resources, Process: a.Process, Gate: m.Gate, Require: m.Require}
 		if !equal(m, zero) || !Covers(Policy{}, m) {
 			t.Errorf("%+v\ngives %+v\n%v", a, m, Diff(zero, m))
 		}

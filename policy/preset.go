@@ -35,6 +35,7 @@ func presets() []Policy {
 			Resources: Resources{
 				Memory: 512 << 20, CPUs: 1, PIDs: 128, Output: 1 << 20, Timeout: Duration(time.Minute),
 			},
+			Gate: Gate{Redact: SeverityLow},
 		},
 	}
 }

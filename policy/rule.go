@@ -75,6 +75,15 @@ func rules() []rule {
 			func(p *Policy) *[]string { return &p.Wasm.Modules }, sorted[string], someOfNamed, "any"),
 		demand("wasm.clock", func(p *Policy) *string { return &p.Wasm.Clock }),
 		demand("wasm.seed", func(p *Policy) *string { return &p.Wasm.Seed }),
+		gateModeRule(),
+		listed("gate.scanners", "those of both, where empty is secrets, terminal, content",
+			func(p *Policy) *[]string { return &p.Gate.Scanners }, effectiveScanners, allScanners, "none"),
+		threshold("gate.redact", SeverityMedium, func(p *Policy) *string { return &p.Gate.Redact }),
+		threshold("gate.quarantine", Off, func(p *Policy) *string { return &p.Gate.Quarantine }),
+		threshold("gate.block", Off, func(p *Policy) *string { return &p.Gate.Block }),
+		severityRule(),
+		ranked("gate.input", func(p *Policy) *string { return &p.Gate.Input }, InputCounts, InputAllowed),
+		externalRule(),
 		field("require.min_score", "the higher",
 			func(p *Policy) *int { return &p.Require.MinScore }, same[int], higher, strconv.Itoa),
 		listed("require.backends", "what both name, where empty is all but noop; nothing in common is an error",
@@ -145,11 +154,16 @@ func toggle(name string, at func(*Policy) *bool) rule {
 
 // ranked is the rule of a name. The strictest stands first, and for "".
 func ranked(name string, at func(*Policy) *string, names ...string) rule {
-	normal := func(s string) string { return cmp.Or(s, names[0]) }
+	return rankedFrom(name, "the first of "+strings.Join(names, ", "), names[0], at, names...)
+}
+
+// rankedFrom is ranked, where "" is not the strictest.
+func rankedFrom(name, stricter, zero string, at func(*Policy) *string, names ...string) rule {
+	normal := func(s string) string { return cmp.Or(s, zero) }
 	meet := func(a, b string) (string, bool) {
 		return names[min(slices.Index(names, a), slices.Index(names, b))], true
 	}
-	return field(name, "the first of "+strings.Join(names, ", "), at, normal, meet, textOf(""))
+	return field(name, stricter, at, normal, meet, textOf(""))
 }
 
 // limit is the rule of a number that bounds, and for which zero stands for what.

@@ -29,8 +29,8 @@ func TestParseRefuses(t *testing.T) {
 		{"name: a\xff", `1:8: not valid UTF-8; save the file as UTF-8`, "no text"},
 		{"\xff\xfe{\x00}\x00", `1:1: not valid UTF-8; save the file as UTF-8`, "UTF-16"},
 		{"name: x\n#é\x01", `2:3: not valid YAML: control character U+0001; write it as an escape in "quotes"`, "columns count characters"},
-		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, require, best_effort, found a list`, "a policy is a mapping"},
-		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, require, best_effort, found text "strict"`, "a policy is a mapping"},
+		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort, found a list`, "a policy is a mapping"},
+		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort, found text "strict"`, "a policy is a mapping"},
 
 		// Syntax.
 		{"a: b: c", `1: not valid YAML: mapping values are not allowed in this context`, "the first line"},
@@ -60,8 +60,8 @@ func TestParseRefuses(t *testing.T) {
 		// Keys.
 		{"filesystem:\n  root: host\n  tmp_sise: 1m\n", `3:3: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo"},
 		{"{\n  \"filesystem\": {\n    \"tmp_sise\": \"1m\"}}", `3:5: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo in JSON"},
-		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, require, best_effort`, "nothing is near"},
-		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, require, best_effort`, "an error is one line"},
+		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort`, "nothing is near"},
+		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort`, "an error is one line"},
 		{"Name: x", `1:1: Name: unknown key; did you mean "name"?`, "case counts"},
 		{"name: a\nname: b", `2:1: name: duplicate key; the first is on line 1; remove one`, "which of them counts?"},
 		{"{\"name\": \"a\",\n\"n\\u0061me\": \"b\"}", `2:1: name: duplicate key; the first is on line 1; remove one`, "an escaped duplicate"},
@@ -98,6 +98,13 @@ func TestParseRefuses(t *testing.T) {
 		{"filesystem:\n  mounts:\n  - target: /a\n", `3:5: filesystem.mounts[0].source: is missing; give an absolute path`, "a field that is not there: at what should hold it"},
 		{"filesystem: {tmp_size: unlimited}", `1:24: filesystem.tmp_size: writable places are always bounded; give a size, such as 256m`, "tmp_size has a bound"},
 		{"process:\n  env:\n    \"A=B\": x\n", `3:12: process.env["A=B"]: the name of a variable holds "=" or a NUL byte; choose another name`, "an odd key"},
+		{"gate:\n  severity:\n    a: hihg\n    known-secret: off\n", "3:8: gate.severity[\"a\"]: unknown value \"hihg\"; did you mean \"high\"?\n" +
+			`4:19: gate.severity["known-secret"]: a secret that the sandbox was given is critical, and cannot be lowered; leave the rule out`, "in a mapping"},
+		{"gate:\n  external:\n  - name: av\n    command: [/av, -x, y]\n  - name: av\n    command: [av]\n", "5:11: gate.external[1].name: \"av\" is the name of gate.external[0] too; give one of them another name\n" +
+			`6:15: gate.external[1].command[0]: "av" is not an absolute path; begin it with "/"`, "in a list of a list"},
+		{"gate: {external: [{name: av, command: /av -x}]}", `1:39: gate.external[0].command: expected a list, found text "/av -x"`, "a command line for a shell"},
+		{"gate: {mode: off, block: high}", `1:26: gate.block: gate.mode is off, so nothing is looked at, and nothing would come of this; leave one of them out`, "off is text"},
+		{"gate: off", `1:7: gate: expected a mapping with the keys mode, scanners, redact, quarantine, block, severity, input, external, found text "off"`, "the mode is a key"},
 		{"best_effort: [secomp]", `1:15: best_effort[0]: unknown name "secomp"; did you mean "seccomp"?`, "an unknown control"},
 		{"require:\n  min_score: 101\nname: x\nseccomp: {profile: stric}", "2:14: require.min_score: 101 is not a score; give a number from 0 to 100\n4:20: seccomp.profile: unknown value \"stric\"; did you mean \"strict\"?", "in the order of the file, not of the struct"},
 	}

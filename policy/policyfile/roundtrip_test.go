@@ -44,6 +44,13 @@ func policies(t testing.TB) []namedPolicy {
 					"LINES": "one\n  two\n\n", "TAB": "\t", "ESC": "\x1b[0m", "NEL": "\u0085\u2028\ufeff", "DATE": "2020-01-01",
 				},
 			},
+			Gate: policy.Gate{
+				Mode: policy.GateCollected, Scanners: policy.GateScanners(), Redact: policy.SeverityInfo, Quarantine: policy.SeverityHigh,
+				Block: policy.Off, Severity: map[string]string{"0a": policy.Off, "true": policy.SeverityLow, "av/x.y": policy.SeverityCritical}, Input: policy.InputAllowed,
+				External: []policy.ExternalScanner{
+					{Name: "av", Command: []string{"/usr/bin/av scan", "", "-", "on", "- # é"}, Timeout: policy.Duration(90 * time.Second)}, {Name: "1.0", Command: []string{"/x"}},
+				},
+			},
 			Require:    policy.Require{MinScore: 100, Backends: policy.BackendNames()},
 			BestEffort: policy.Controls(),
 		}},

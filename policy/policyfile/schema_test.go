@@ -58,6 +58,9 @@ func generated(t *testing.T) []byte {
 	return append(text, '\n')
 }
 
+// amounts is what a duration is made of.
+const amounts = `(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`
+
 // textType is the schema of the types with a text form of their own.
 func textType(t reflect.Type) *generate.Schema {
 	switch t {
@@ -66,7 +69,7 @@ func textType(t reflect.Type) *generate.Schema {
 	case reflect.TypeFor[policy.Duration]():
 		return &generate.Schema{
 			Type:     "string",
-			Pattern:  `^(unlimited|\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$`,
+			Pattern:  `^(unlimited|\+?` + amounts + `)$`,
 			Examples: []any{"30s", "1h30m", "unlimited"},
 		}
 	}
@@ -96,6 +99,7 @@ func limit(kind string, low, high json.Number) *generate.Schema {
 // restrict adds what no Go type says.
 func restrict(t *testing.T, s *generate.Schema) {
 	t.Helper()
+	one, severities := uint64(1), append(policy.Severities(), policy.Off)
 	rules := map[string]*generate.Schema{
 		"Filesystem.root":     {Pattern: `^(|host|/[^\x00]+)$`},
 		"Filesystem.image":    {Pattern: `^[^\x00-\x1f\x7f]*$`},
@@ -117,11 +121,26 @@ func restrict(t *testing.T, s *generate.Schema) {
 			{Type: "string", Pattern: `^(|(0|[1-9][0-9]{0,9})(:(0|[1-9][0-9]{0,9}))?)$`},
 			{Type: "integer", Minimum: "0", Maximum: "4294967294"},
 		}},
-		"Process.env":       {PropertyNames: &generate.Schema{Pattern: `^[^=\x00]+$`}},
-		"Process.workdir":   {Pattern: `^(|/[^\x00]*)$`},
-		"Wasm.modules":      {Items: &generate.Schema{Type: "string", Pattern: `^sha256:[0-9a-f]{64}$`}, UniqueItems: true},
-		"Require.min_score": {Minimum: "0", Maximum: "100"},
-		"Require.backends":  {Items: enum(policy.BackendNames()...), UniqueItems: true},
+		"Process.env":     {PropertyNames: &generate.Schema{Pattern: `^[^=\x00]+$`}},
+		"Process.workdir": {Pattern: `^(|/[^\x00]*)$`},
+		"Wasm.modules":    {Items: &generate.Schema{Type: "string", Pattern: `^sha256:[0-9a-f]{64}$`}, UniqueItems: true},
+		"Gate.mode":       enum("", policy.GateLive, policy.GateCollected, policy.GateOff),
+		"Gate.scanners":   {Items: enum(policy.GateScanners()...), UniqueItems: true},
+		"Gate.redact":     enum(slices.Concat([]string{""}, severities)...),
+		"Gate.quarantine": enum(slices.Concat([]string{""}, severities)...),
+		"Gate.block":      enum(slices.Concat([]string{""}, severities)...),
+		"Gate.severity":   {PropertyNames: &generate.Schema{Pattern: `^[a-z0-9][a-z0-9./-]*$`}, AdditionalProperties: enum(severities...)},
+		"Gate.input":      enum("", policy.InputCounts, policy.InputAllowed),
+		"ExternalScanner.name": {
+			Pattern: `^[a-z0-9][a-z0-9.-]*$`, Not: &generate.Schema{AnyOf: []*generate.Schema{enum(policy.GateScanners()...), {Pattern: "^known-secret"}}},
+		},
+		"ExternalScanner.command": {
+			Items: &generate.Schema{Type: "string", Pattern: `^[^\x00]*$`}, MinItems: &one,
+			PrefixItems: []*generate.Schema{{Type: "string", Pattern: `^/[^\x00]*$`}},
+		},
+		"ExternalScanner.timeout": {Pattern: `^\+?(` + amounts + `)$`, Examples: []any{"30s", "2m"}},
+		"Require.min_score":       {Minimum: "0", Maximum: "100"},
+		"Require.backends":        {Items: enum(policy.BackendNames()...), UniqueItems: true},
 	}
 	for name, rule := range rules {
 		kind, key, _ := strings.Cut(name, ".")
@@ -135,7 +154,7 @@ func restrict(t *testing.T, s *generate.Schema) {
 	merge(bestEffort, &generate.Schema{Items: enum(policy.BestEffortNames()...), UniqueItems: true})
 	writable := generate.NewProperties()
 	writable.Set("writable", &generate.Schema{Const: true})
-	both, one := generate.NewProperties(), uint64(1)
+	both := generate.NewProperties()
 	both.Set("root", &generate.Schema{MinLength: &one})
 	both.Set("image", &generate.Schema{MinLength: &one})
 	merge(s.Definitions["Filesystem"], &generate.Schema{
@@ -143,6 +162,21 @@ func restrict(t *testing.T, s *generate.Schema) {
 		Then: &generate.Schema{Required: []string{"tmp_size"}},
 		Not:  &generate.Schema{Properties: both, Required: []string{"root", "image"}},
 	})
+	merge(s.Definitions["Gate"], &generate.Schema{Not: &generate.Schema{AnyOf: []*generate.Schema{
+		modeBeside(policy.GateLive, "external", &generate.Schema{MinItems: &one}),
+		modeBeside(policy.GateOff, "external", &generate.Schema{MinItems: &one}),
+		modeBeside(policy.GateOff, "redact", &generate.Schema{MinLength: &one}),
+		modeBeside(policy.GateOff, "quarantine", &generate.Schema{MinLength: &one}),
+		modeBeside(policy.GateOff, "block", &generate.Schema{MinLength: &one}),
+	}}})
+}
+
+// modeBeside is a gate of that mode, in which key is set too.
+func modeBeside(mode, key string, set *generate.Schema) *generate.Schema {
+	properties := generate.NewProperties()
+	properties.Set("mode", &generate.Schema{Const: mode})
+	properties.Set(key, set)
+	return &generate.Schema{Properties: properties, Required: []string{"mode", key}}
 }
 
 func enum[T ~string](names ...T) *generate.Schema {
@@ -229,6 +263,21 @@ func TestSchemaRefuses(t *testing.T) {
 		{`{"process":{"env":{"A=B":"x"}}}`, "no variable can be called that"},
 		{`{"process":{"env":{"A":1}}}`, "values are text"},
 		{`{"process":{"workdir":"tmp"}}`, "a working directory is absolute"},
+		{`{"gate":{"mode":"on"}}`, "a mode that does not exist"},
+		{`{"gate":{"mode":"off","redact":"low"}}`, "nothing would be redacted"},
+		{`{"gate":{"mode":"live","external":[{"name":"av","command":["/av"]}]}}`, "a program sees the whole"},
+		{`{"gate":{"scanners":["known-secrets"]}}`, "it always looks"},
+		{`{"gate":{"block":"worst"}}`, "an unknown severity"},
+		{`{"gate":{"severity":{"a":""}}}`, "a severity is said"},
+		{`{"gate":{"severity":{"A b":"high"}}}`, "no rule has such an id"},
+		{`{"gate":{"severity":{"a":5}}}`, "a severity is a name"},
+		{`{"gate":{"external":[{"name":"av"}]}}`, "nothing to run"},
+		{`{"gate":{"external":[{"command":["/av"]}]}}`, "whose findings?"},
+		{`{"gate":{"external":[{"name":"secrets","command":["/av"]}]}}`, "a name of Kavach's own"},
+		{`{"gate":{"external":[{"name":"av","command":[]}]}}`, "nothing to run"},
+		{`{"gate":{"external":[{"name":"av","command":["av"]}]}}`, "a program has an absolute path"},
+		{`{"gate":{"external":[{"name":"av","command":"/av"}]}}`, "a list, and no shell"},
+		{`{"gate":{"external":[{"name":"av","command":["/av"],"timeout":"unlimited"}]}}`, "output waits for it"},
 		{`{"require":{"min_score":101}}`, "scores end at 100"},
 		{`{"require":{"backends":["docker"]}}`, "an unknown backend"},
 		{`{"best_effort":["seccomp","seccomp"]}`, "a control twice"},
@@ -260,7 +309,7 @@ func TestSchemaIsClosed(t *testing.T) {
 		if !ok {
 			return
 		}
-		if m["type"] == "object" && m["additionalProperties"] != false && !strings.HasSuffix(at, "/env") {
+		if m["type"] == "object" && m["additionalProperties"] != false && !strings.HasSuffix(at, "/env") && !strings.HasSuffix(at, "/severity") {
 			t.Errorf("%s takes unknown keys", at)
 		}
 		for key, child := range m {
