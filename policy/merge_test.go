@@ -366,10 +366,13 @@ func scribble(v reflect.Value) {
 // in their square takes minutes.
 func TestMergeLarge(t *testing.T) {
 	p := withMounts()
+	p.Gate.Severity = make(map[string]string)
 	for i := range 30000 {
 		p.Filesystem.Mounts = append(p.Filesystem.Mounts, Mount{Source: fmt.Sprintf("/m/%d/%d", i%100, i)})
 		p.Filesystem.Protected = append(p.Filesystem.Protected, fmt.Sprintf("%d", i))
 		p.Seccomp.Files = append(p.Seccomp.Files, fmt.Sprintf("/%d", i))
+		p.Gate.Severity[fmt.Sprintf("r/%d", i)] = SeverityHigh
+		p.Gate.External = append(p.Gate.External, ExternalScanner{Name: fmt.Sprintf("x%d", i), Command: []string{"/x"}})
 	}
 	p.Filesystem.Mounts = append(p.Filesystem.Mounts, Mount{Source: "/deep" + strings.Repeat("/d", 2000)})
 	if m, err := Merge(p, p); err != nil || !equal(m, p) || !Covers(p, m) {
