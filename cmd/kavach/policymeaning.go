@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kavach-dev/kavach/policy"
@@ -75,11 +76,55 @@ var meanings = map[string]func(p *policy.Policy) string{
 		"a module's clocks start there, and go on with each look; on backend wasm alone", "modules see the machine's clocks"),
 	"wasm.seed": either(func(p *policy.Policy) bool { return p.Wasm.Seed != "" },
 		"a module's randomness follows from it, and is the same in each run; on backend wasm alone", "modules get the kernel's randomness"),
+	"gate.mode": func(p *policy.Policy) string {
+		switch p.Gate.Effective().Mode {
+		case policy.GateOff:
+			return "nothing that leaves is looked at; the result says unscanned"
+		case policy.GateCollected:
+			return "nothing leaves before all of it has been looked at"
+		}
+		return "output leaves as it comes, redacted; a file when all of it has been looked at"
+	},
+	"gate.scanners":   ifScanned(scannersMeaning),
+	"gate.redact":     ifScanned(threshold(func(g policy.Gate) string { return g.Redact }, "nothing is redacted", "what is found is replaced by a mark, from this severity on")),
+	"gate.quarantine": ifScanned(threshold(func(g policy.Gate) string { return g.Quarantine }, "nothing is kept for somebody to decide", "from this severity on, all of it is withheld, and kept for somebody to decide")),
+	"gate.block":      ifScanned(threshold(func(g policy.Gate) string { return g.Block }, "nothing is withheld for good", "from this severity on, all of it is withheld, and not kept")),
+	"gate.severity":   ifScanned(fixed("rules have the severities that kavach scan --rules shows")),
+	"gate.input": ifScanned(either(func(p *policy.Policy) bool { return p.Gate.Input == policy.InputAllowed },
+		"what the sandbox was given may come out again, but for known secrets", "what the sandbox was given counts as any where it comes out again")),
+	"gate.external": ifScanned(fixed("no program of the host looks too")),
 	"require.min_score": either(func(p *policy.Policy) bool { return p.Require.MinScore > 0 },
 		"with less proven, nothing runs", "no score is too low"),
 	"require.backends": fixed("no other backend is chosen"),
 	"best_effort": either(func(p *policy.Policy) bool { return len(p.BestEffort) > 0 },
 		"where this machine cannot enforce these, commands run without them", "each control that is asked for must be there"),
+}
+
+// ifScanned is say, where anything is looked at at all.
+func ifScanned(say func(*policy.Policy) string) func(*policy.Policy) string {
+	return func(p *policy.Policy) string {
+		if p.Gate.Mode == policy.GateOff {
+			return "nothing: gate.mode is off"
+		}
+		return say(p)
+	}
+}
+
+// threshold says off where at none of the severities anything is done.
+func threshold(at func(policy.Gate) string, off, on string) func(*policy.Policy) string {
+	return either(func(p *policy.Policy) bool { return at(p.Gate.Effective()) == policy.Off }, off, on)
+}
+
+func scannersMeaning(p *policy.Policy) string {
+	words := map[string]string{
+		policy.ScannerSecrets: "what has the form of a secret", policy.ScannerPersonal: "personal data",
+		policy.ScannerTerminal: "escape sequences that do harm", policy.ScannerContent: "files that do harm",
+	}
+	looked := []string{"the secrets that the sandbox was given"}
+	for _, name := range p.Gate.Effective().Scanners {
+		looked = append(looked, words[name])
+	}
+	return "looked for: " + strings.Join(looked, "; ")
 }
 
 func fixed(text string) func(*policy.Policy) string {
@@ -108,7 +153,21 @@ func meaning(p *policy.Policy, v policy.Value) string {
 	if say := meanings[field]; say != nil && !item {
 		return say(p)
 	}
-	return "" // a variable says all there is to say
+	return itemMeaning(p, field, v.Value) // of a variable there is no more to say
+}
+
+func itemMeaning(p *policy.Policy, field, value string) string {
+	switch {
+	case field == "gate.external":
+		return "this program of the host sees all that is to leave, and can withhold it"
+	case field != "gate.severity":
+		return ""
+	case p.Gate.Mode == policy.GateOff:
+		return "nothing: gate.mode is off"
+	case value == policy.Off:
+		return "what this rule finds does not count"
+	}
+	return "in the place of the rule's own severity"
 }
 
 func mountMeaning(m policy.Mount) string {
@@ -142,10 +201,47 @@ var exposures = []struct {
 	{func(p *policy.Policy) bool { return len(p.BestEffort) > 0 }, "machines that cannot enforce what is under best_effort"},
 	{func(p *policy.Policy) bool { return p.Require.MinScore == 0 }, "a backend that proves little: require.min_score is 0"},
 	{func(p *policy.Policy) bool { return len(p.Process.Env) > 0 }, "the command reading its own environment: no variable is a secret to it"},
-	{always, "what commands print: output is not scanned yet"},
+	{func(p *policy.Policy) bool { return p.Gate.Mode == policy.GateOff }, "secrets in what leaves: gate.mode is off, and nothing is looked at"},
+	{scanned, "what leaves in a form that no scanner knows: a program that wants to can encode it so"},
+	{liveGate, "the beginning of what is known to be bad only later on: live output has left by then (gate.mode: live)"},
+	{releasesAll, "what the gate finds: it is told, and leaves all the same"},
+	{without(policy.ScannerSecrets), "secrets in what leaves that the sandbox was not given: gate.scanners does not name secrets"},
+	{without(policy.ScannerPersonal), "personal data in what leaves: gate.scanners does not name personal"},
+	{without(policy.ScannerTerminal), "escape sequences that do harm on a terminal: gate.scanners does not name terminal"},
+	{without(policy.ScannerContent), "files that do harm: gate.scanners does not name content"},
+	{func(p *policy.Policy) bool { return scanned(p) && p.Gate.Input == policy.InputAllowed }, "secrets in what the sandbox was given, which come out again (gate.input: allowed)"},
+	{lowers, "what gate.severity lowers, or does not count"},
+	{func(p *policy.Policy) bool { return len(p.Gate.External) > 0 }, "bugs in the programs of gate.external: they run on the host, and read what the sandbox made"},
 }
 
 func always(*policy.Policy) bool { return true }
+
+func scanned(p *policy.Policy) bool { return p.Gate.Mode != policy.GateOff }
+
+func without(scanner string) func(*policy.Policy) bool {
+	return func(p *policy.Policy) bool {
+		return scanned(p) && !slices.Contains(p.Gate.Effective().Scanners, scanner)
+	}
+}
+
+// lowers reports whether p may lower the severity of a rule: by how much depends
+// on the rule, but nothing is lowered to the highest.
+func lowers(p *policy.Policy) bool {
+	for _, severity := range p.Gate.Severity {
+		if severity != policy.SeverityCritical {
+			return scanned(p)
+		}
+	}
+	return false
+}
+
+func liveGate(p *policy.Policy) bool { return p.Gate.Effective().Mode == policy.GateLive }
+
+// releasesAll reports whether nothing comes of what the gate finds.
+func releasesAll(p *policy.Policy) bool {
+	g := p.Gate.Effective()
+	return scanned(p) && g.Redact == policy.Off && g.Quarantine == policy.Off && g.Block == policy.Off
+}
 
 func noFilter(p *policy.Policy) bool {
 	return p.Seccomp.Mode == policy.SeccompLog || p.Seccomp.Profile == policy.Off && len(p.Seccomp.Files) == 0
