@@ -214,6 +214,34 @@ type Layer struct {
 	Upper *os.File
 }
 
+// Files is an Instance that files can be taken out of.
+type Files interface {
+	// Export writes the file at e.Path, or the directory and what is below it, to w,
+	// as package internal/takeout has it, and returns when it has. It is read by a
+	// process inside, with the rights of a command and as confined, so whatever is
+	// in the way of one is in the way of this; and it may be anything, as who else
+	// is inside may have a hand in it. An error, and a stream without its end, mean
+	// that nothing was exported; an *UnseenError, that commands do not see the path.
+	// w is a pipe, and the caller's.
+	Export(ctx context.Context, e Export, w *os.File) error
+}
+
+// Export is what to take out of a place, and how much of it at most.
+type Export struct {
+	// Path is absolute, inside, and clean (path.Clean).
+	Path string
+
+	FileBytes  int64 // of one file
+	TotalBytes int64 // of all files
+	Entries    int   // files, directories, and what is refused
+	Depth      int   // directories in each other
+}
+
+// UnseenError says that what is at a path is not for commands to see.
+type UnseenError struct{ Path, Reason string }
+
+func (e *UnseenError) Error() string { return e.Path + ": " + e.Reason }
+
 // Spec is what a backend is given to make an instance.
 type Spec struct {
 	// ID names the sandbox: 16 lower-case hexadecimal digits, unique on this

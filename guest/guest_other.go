@@ -13,3 +13,6 @@ func Main() {
 	fmt.Fprintln(os.Stderr, "kavach guest: not supported on", runtime.GOOS)
 	os.Exit(1)
 }
+
+// ExportMain exists on Linux only.
+func ExportMain() { Main() }

@@ -3,6 +3,7 @@ package process
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
@@ -69,8 +70,13 @@ func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) 
 func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
+func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) error {
+	return i.jail.Export(ctx, e, "", w)
+}
+
 var (
 	_ backend.Pauser  = (*instance)(nil)
+	_ backend.Files   = (*instance)(nil)
 	_ backend.Resizer = (*jail.Command)(nil)
 	_ backend.Layered = (*instance)(nil)
 	_ backend.Noted   = (*instance)(nil)

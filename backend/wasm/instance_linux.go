@@ -280,8 +280,19 @@ func (i *instance) Destroy(ctx context.Context) error {
 	return nil
 }
 
+// Export reads what modules can see, and nothing else: the worker and what is its own
+// are in the jail, too.
+func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) error {
+	o, shown := below(i.dirs, e.Path, "")
+	if !shown {
+		return &backend.UnseenError{Path: e.Path, Reason: "modules see nothing of it, only what is below " + strings.Join(i.dirs, ", ")}
+	}
+	return i.jail.Export(ctx, e, o.Base, w)
+}
+
 var (
 	_ backend.Pauser  = (*instance)(nil)
+	_ backend.Files   = (*instance)(nil)
 	_ backend.Layered = (*instance)(nil)
 	_ backend.Noted   = (*instance)(nil)
 	_ backend.Loader  = (*instance)(nil)

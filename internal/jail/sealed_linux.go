@@ -20,10 +20,11 @@ var programs struct {
 	ready map[identity]*os.File
 }
 
-// identity says which file it is made of.
+// identity says which file it is made of, and how.
 type identity struct {
 	dev, ino     uint64
 	size, change int64
+	mount        bool // root's
 }
 
 // guestProgram returns the program at path so that it can only be executed. The
@@ -43,7 +44,7 @@ func guestProgram(path string, root bool) (*os.File, error) {
 		return nil, err
 	}
 	st := info.Sys().(*syscall.Stat_t)
-	id := identity{st.Dev, st.Ino, st.Size, st.Ctim.Nano()}
+	id := identity{st.Dev, st.Ino, st.Size, st.Ctim.Nano(), root}
 	programs.mu.Lock()
 	defer programs.mu.Unlock()
 	if f := programs.ready[id]; f != nil {
