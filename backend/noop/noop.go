@@ -17,6 +17,7 @@ import (
 	"syscall"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/takeout"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -152,6 +153,32 @@ func (p *process) wait() {
 
 // Proofs returns none.
 func (*instance) Proofs(context.Context) ([]backend.Proof, error) { return nil, nil }
+
+// Export reads the host's own files, as commands do.
+func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) error {
+	i.mu.Lock()
+	destroyed := i.destroyed
+	i.mu.Unlock()
+	if destroyed {
+		return backend.ErrDestroyed
+	}
+	return takeout.Send(&untilDone{ctx, w}, takeout.Request{Path: e.Path, Limits: takeout.Limits{
+		FileBytes: e.FileBytes, TotalBytes: e.TotalBytes, Entries: e.Entries, Depth: e.Depth,
+	}})
+}
+
+// untilDone ends an export between two writes.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // of the one Export
+	w   *os.File
+}
+
+func (u *untilDone) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(p)
+}
 
 // Destroy kills the process groups of all commands. What left its group lives
 // on: there is nothing here to hold it.

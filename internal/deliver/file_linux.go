@@ -32,8 +32,13 @@ func (p *Place) File() (*File, error) {
 	if err == nil {
 		return &File{os.NewFile(uintptr(fd), p.Path), p, ""}, nil
 	}
-	name := draftName() // EOPNOTSUPP, EISDIR and others say that there are no nameless ones
-	fd, err = create(p.dir(), name)
+	return p.named() // EOPNOTSUPP, EISDIR and others say that there are no nameless ones
+}
+
+// named makes a file with a name that nobody knows beforehand.
+func (p *Place) named() (*File, error) {
+	name := draftName()
+	fd, err := create(p.dir(), name)
 	if err != nil {
 		return nil, fmt.Errorf("make a file beside %s: %w", p.Path, err)
 	}

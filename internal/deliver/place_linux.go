@@ -28,7 +28,7 @@ func Open(dest, base string, replace bool) (*Place, error) {
 	}
 	below := strings.HasSuffix(dest, "/")
 	if !below {
-		st, err := os.Stat(dest)
+		st, err := os.Lstat(dest) // a link to a directory is a link
 		below = err == nil && st.IsDir()
 	}
 	if below {

@@ -12,7 +12,7 @@ import (
 // sweep removes the directories of exports that were killed. They are ours by
 // name, owner and mode, and nobody holds their lock. What cannot be removed stays:
 // it is in nobody's way.
-func (p *Place) sweep() {
+func (p *Place) sweep(now time.Time) {
 	fd, err := openDir(p.dir(), ".") // which reads from its beginning
 	if err != nil {
 		return
@@ -24,7 +24,7 @@ func (p *Place) sweep() {
 		return
 	}
 	for _, name := range names {
-		if strings.HasPrefix(name, draftPrefix) && abandoned(p.dir(), name) {
+		if strings.HasPrefix(name, draftPrefix) && abandoned(p.dir(), name, now) {
 			_ = removeAll(p.dir(), name)
 		}
 	}
@@ -34,7 +34,7 @@ func (p *Place) sweep() {
 // what lies between the two.
 const fresh = time.Minute
 
-func abandoned(dir int, name string) bool {
+func abandoned(dir int, name string, now time.Time) bool {
 	fd, err := openDir(dir, name)
 	if err != nil {
 		return false
@@ -45,7 +45,7 @@ func abandoned(dir int, name string) bool {
 	if err := unix.Fstat(fd, &st); err != nil || int(st.Uid) != os.Geteuid() || st.Mode&modeBits != ownMode {
 		return false
 	}
-	if time.Since(time.Unix(st.Ctim.Unix())) < fresh {
+	if now.Sub(time.Unix(st.Ctim.Unix())) < fresh {
 		return false
 	}
 	return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,7 +27,7 @@ func (p *Place) Tree() (*Tree, error) {
 	if err := p.check(true); err != nil {
 		return nil, err
 	}
-	p.sweep()
+	p.sweep(time.Now())
 	t := &Tree{place: p, name: draftName()}
 	if err := unix.Mkdirat(p.dir(), t.name, ownMode); err != nil {
 		return nil, fmt.Errorf("make a directory beside %s: %w", p.Path, err)

@@ -30,6 +30,7 @@ var attempts = map[string]func(args []string) (seen string, err error){
 func init() {
 	maps.Copy(attempts, fileAttempts)
 	maps.Copy(attempts, processAttempts)
+	maps.Copy(attempts, exportAttempts)
 }
 
 func main() {
