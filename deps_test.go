@@ -47,6 +47,7 @@ var importRules = []importRule{
 	{"image", []string{"backend", "internal/layer", "internal/owndir", "internal/tarfile", "github.com/klauspost/compress/zstd", "golang.org/x/sys/unix"}, "it is linked into every kavach, and fetches nothing itself"},
 	{"internal/layer", []string{"internal/tarfile", "golang.org/x/sys/unix"}, "unpacks archives, and knows of no image"},
 	{"internal/tarfile", nil, "reads archives, and nothing else"},
+	{"gate/quarantine", []string{"gate", "internal/owndir", "filippo.io/age", "golang.org/x/sys/unix"}, "it keeps what a gate withholds, and knows of no scanner"},
 	{"workspace", []string{"golang.org/x/sys/unix"}, "it compares two directories, whoever made them"},
 	{".", []string{"backend", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},
 }

@@ -9,8 +9,10 @@ import (
 
 // Environment variables that name directories whose contents are trusted.
 const (
-	EnvImages  = "KAVACH_IMAGES"
-	EnvModules = "KAVACH_WASM_CACHE"
+	EnvImages         = "KAVACH_IMAGES"
+	EnvModules        = "KAVACH_WASM_CACHE"
+	EnvQuarantine     = "KAVACH_QUARANTINE_DIR"
+	EnvQuarantineKeys = "KAVACH_QUARANTINE_KEYS"
 )
 
 // Images is where the store of images is where nobody says otherwise: what EnvImages
@@ -27,10 +29,24 @@ func Modules() (string, error) {
 	return place(EnvModules, "/var/cache/kavach/wasm", "XDG_CACHE_HOME", ".cache", "kavach/wasm")
 }
 
+// Quarantine is where what was withheld is kept: what EnvQuarantine names, else
+// /var/lib/kavach/quarantine for root, and kavach/quarantine in $XDG_STATE_HOME or
+// ~/.local/state for others.
+func Quarantine() (string, error) {
+	return place(EnvQuarantine, "/var/lib/kavach/quarantine", "XDG_STATE_HOME", ".local/state", "kavach/quarantine")
+}
+
+// QuarantineKeys is where the key to that is: what EnvQuarantineKeys names, else
+// /etc/kavach/quarantine for root, and kavach/quarantine in $XDG_CONFIG_HOME or
+// ~/.config for others.
+func QuarantineKeys() (string, error) {
+	return place(EnvQuarantineKeys, "/etc/kavach/quarantine", "XDG_CONFIG_HOME", ".config", "kavach/quarantine")
+}
+
 // Places lists the directories whose contents are trusted: no sandbox may see them,
 // let alone change them, whatever it is shown of the host.
 func Places() (dirs []string) {
-	for _, of := range []func() (string, error){Images, Modules} {
+	for _, of := range []func() (string, error){Images, Modules, Quarantine, QuarantineKeys} {
 		if dir, err := of(); err == nil {
 			dirs = append(dirs, dir)
 		}
