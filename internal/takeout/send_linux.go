@@ -19,8 +19,8 @@ type Request struct {
 	// itself.
 	Path string
 
-	// Below, where it is not empty, is a directory that Path is in and that no link
-	// on the way leads out of.
+	// Below, where it is not empty, is a directory that Path is, or is in, and that no
+	// link on the way leads out of.
 	Below string
 
 	Limits Limits
@@ -51,31 +51,40 @@ func (s *sender) send(req Request) error {
 	if req.Path == "/" {
 		return errors.New("it is the root directory; name what is below it")
 	}
-	parent, err := openParent(req)
+	parent, base, err := openParent(req)
 	if err != nil {
 		return reason(err)
 	}
 	defer unix.Close(parent)
-	var st unix.Stat_t
-	if err := unix.Fstat(parent, &st); err != nil {
-		return err
-	}
 	// Nothing is known of the file system of the parent yet: no device is 2^64-1.
-	return s.entry(parent, path.Base(req.Path), "", ^uint64(0), 1)
+	return s.entry(parent, base, "", ^uint64(0), 1)
 }
 
-// openParent opens the directory that the path is in.
-func openParent(req Request) (int, error) {
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	dir := path.Dir(req.Path)
-	if req.Below == "" {
-		return open(unix.AT_FDCWD, dir, flags)
+// openParent opens the directory in which the path is base.
+func openParent(req Request) (parent int, base string, err error) {
+	dir, base := path.Split(req.Path)
+	switch req.Below {
+	case "":
+		parent, err = open(unix.AT_FDCWD, dir, dirFlags)
+		return parent, base, err
+	case req.Path:
+		parent, err = open(unix.AT_FDCWD, req.Path, dirFlags)
+		return parent, ".", err
 	}
-	rel, err := filepath.Rel(req.Below, dir)
+	parent, err = openBelow(req.Below, path.Clean(dir))
+	return parent, base, err
+}
+
+// dirFlags open a directory for what is in it.
+const dirFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+
+// openBelow opens a directory by a way that does not lead out of another.
+func openBelow(below, dir string) (int, error) {
+	rel, err := filepath.Rel(below, dir)
 	if err != nil || !filepath.IsLocal(rel) {
-		return -1, fmt.Errorf("it is not below %s", req.Below)
+		return -1, fmt.Errorf("it is not below %s", below)
 	}
-	root, err := os.OpenRoot(req.Below)
+	root, err := os.OpenRoot(below)
 	if err != nil {
 		return -1, err
 	}
@@ -86,7 +95,7 @@ func openParent(req Request) (int, error) {
 		return -1, err
 	}
 	defer f.Close()
-	return open(int(f.Fd()), ".", flags)
+	return open(int(f.Fd()), ".", dirFlags)
 }
 
 func open(dir int, name string, flags int) (fd int, err error) {

@@ -101,7 +101,8 @@ func TestSendBelow(t *testing.T) {
 		{"/root/alias/file", "/root", true},
 		{"/outside/file", "/root", false},
 		{"/root/fifo/file", "/root", false},
-		{"/root", "/root", false},
+		{"/root/in", "/root/in", true},
+		{"/root/../outside/file", "/root", false},
 	} {
 		below := test.below
 		if below != "" {
