@@ -91,9 +91,13 @@ func TestDiff(t *testing.T) {
 		{Policy{Gate: Gate{Mode: GateOff}}, Policy{Gate: Gate{Scanners: []string{ScannerSecrets}, Block: SeverityHigh, Input: InputAllowed}},
 			"gate.mode: off → live (default), stricter\ngate.scanners: [secrets, terminal, content] (default) → [secrets], weaker\n" +
 				"gate.block: off (default) → high, stricter\ngate.input: counts (default) → allowed, weaker", "each field by itself"},
-		{Policy{Gate: Gate{Severity: map[string]string{"a": Off, "b": SeverityHigh, "c": SeverityLow, "d": SeverityLow}}}, Policy{Gate: Gate{Severity: map[string]string{"d": SeverityHigh, "e": SeverityCritical, "f": Off}}},
-			"gate.severity[\"a\"]: off → as it is, stricter\ngate.severity[\"b\"]: high → as it is, different\ngate.severity[\"c\"]: low → as it is, different\n" +
-				"gate.severity[\"d\"]: low → high, stricter\ngate.severity[\"e\"]: as it is → critical, stricter\ngate.severity[\"f\"]: as it is → off, weaker", "what a rule has by itself is not known here"},
+		{Policy{Gate: Gate{Severity: map[string]string{"a": SeverityLow, "b": SeverityHigh, "c": SeverityInfo, "d": SeverityLow}}}, Policy{Gate: Gate{Severity: map[string]string{"b": SeverityMedium, "d": SeverityHigh, "e": SeverityCritical, "f": SeverityInfo}}},
+			"gate.severity[\"a\"]: low → as it is, weaker\ngate.severity[\"b\"]: high → medium, weaker\n" +
+				"gate.severity[\"d\"]: low → high, stricter\ngate.severity[\"e\"]: as it is → critical, stricter", "rules are raised only, and info raises none"},
+		{Policy{Gate: Gate{Ignore: []string{"b", "a"}}}, Policy{Gate: Gate{Ignore: []string{"a", "b"}}}, "", "in any order"},
+		{Policy{Gate: Gate{Ignore: []string{"b", "a"}}}, Policy{Gate: Gate{Severity: map[string]string{"a": SeverityLow}, Ignore: []string{"b"}}},
+			"gate.severity[\"a\"]: as it is → low, stricter\ngate.ignore: [a, b] → [b], stricter", "a rule that counts again"},
+		{Policy{Gate: Gate{Ignore: []string{"a"}}}, Policy{Gate: Gate{Ignore: []string{"b"}}}, "gate.ignore: [a] → [b], different", "neither holds the other"},
 		{withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}, ExternalScanner{Name: "b", Command: []string{"/b"}}), withExternal(ExternalScanner{Name: "b", Command: []string{"/b", "x y"}}, ExternalScanner{Name: "c", Command: []string{"/c"}, Timeout: Duration(time.Second)}),
 			"gate.external[\"a\"]: [/a], 30s → none, weaker\ngate.external[\"b\"]: [/b], 30s → [/b, \"x y\"], 30s, different\ngate.external[\"c\"]: none → [/c], 1s, stricter", "by name"},
 		{Policy{}, withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}), "gate.mode: live (default) → collected (default), stricter\ngate.external[\"a\"]: none → [/a], 30s, stricter", "the mode follows"},
@@ -141,7 +145,7 @@ func TestValues(t *testing.T) {
 		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set",
 		"wasm.modules=any", "wasm.clock=not set", "wasm.seed=not set",
 		"gate.mode=live (default)", "gate.scanners=[secrets, terminal, content] (default)", "gate.redact=medium (default)", "gate.quarantine=off (default)",
-		"gate.block=off (default)", "gate.severity=as it is", "gate.input=counts (default)", "gate.external=none", "require.min_score=0",
+		"gate.block=off (default)", "gate.severity=as it is", "gate.ignore=none", "gate.input=counts (default)", "gate.external=none", "require.min_score=0",
 		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
 	}
 	if !slices.Equal(got, want) {

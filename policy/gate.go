@@ -28,10 +28,14 @@ type Gate struct {
 	Quarantine string `json:"quarantine,omitempty"`
 	Block      string `json:"block,omitempty"`
 
-	// Severity changes the severity of rules, by their ids (kavach scan --rules
-	// lists them); "off": the rule does not count. Rules for known secrets cannot
-	// be lowered. Empty: as it is.
+	// Severity says how severe rules are at least, by their ids (kavach scan
+	// --rules lists them): the higher of this and of what a rule has by itself
+	// counts. Empty: as it is.
 	Severity map[string]string `json:"severity,omitempty"`
+
+	// Ignore lists rules that do not count, by their whole ids; none of them is in
+	// Severity too. Rules for known secrets always count. Empty: all count.
+	Ignore []string `json:"ignore,omitempty"`
 
 	// Input says what it means that the sandbox was given what comes out of it (on
 	// its stdin, in the host's version of a file): "" or "counts": a match there
@@ -79,7 +83,7 @@ const (
 	InputAllowed = "allowed"
 )
 
-// Severities by which a policy decides, beside Off.
+// Severities of rules. Where a threshold is one of them, Off can be one too.
 const (
 	SeverityInfo     = "info"
 	SeverityLow      = "low"
@@ -101,7 +105,7 @@ func Severities() []string {
 	return []string{SeverityInfo, SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
 }
 
-// Effective is g with each zero replaced by its default. Severity and the
+// Effective is g with each zero replaced by its default. Severity, Ignore and the
 // arguments of commands are those of g, and not copies.
 func (g Gate) Effective() Gate {
 	g.Mode = g.mode()

@@ -10,10 +10,10 @@ import (
 
 func TestGateRefuses(t *testing.T) {
 	const noRule = " is not the id of a rule; kavach scan --rules lists them"
-	const lowered = ": a secret that the sandbox was given is critical, and cannot be lowered; leave the rule out"
 	const dead = ": gate.mode is off, so nothing is looked at, and nothing would come of this; leave one of them out"
 	const badName = " is not the name of a scanner; use lower-case letters, digits, dashes and dots, a letter or a digit first"
 	rule := func(id, severity string) Gate { return Gate{Severity: map[string]string{id: severity}} }
+	ignores := func(ids ...string) Gate { return Gate{Ignore: ids} }
 	named := func(name string) Gate {
 		return Gate{External: []ExternalScanner{{Name: name, Command: []string{"/av"}}}}
 	}
@@ -43,12 +43,20 @@ func TestGateRefuses(t *testing.T) {
 		{rule("AWS", SeverityHigh), `gate.severity["AWS"]: "AWS"` + noRule, "ids are lower-case"},
 		{rule("-a", SeverityHigh), `gate.severity["-a"]: "-a"` + noRule, "a dash first"},
 		{rule("a b\n", SeverityHigh), `gate.severity["a b\n"]: "a b\n"` + noRule, "a second line"},
-		{rule("a*", Off), `gate.severity["a*"]: "a*"` + noRule, "a pattern would change more than it shows"},
-		{rule("a", ""), `gate.severity["a"]: the severity is empty; use info, low, medium, high, critical, off, or leave the rule out`, "as it is?"},
+		{rule("a*", SeverityHigh), `gate.severity["a*"]: "a*"` + noRule, "a pattern would change more than it shows"},
+		{rule("a", ""), `gate.severity["a"]: the severity is empty; use info, low, medium, high, critical, or leave the rule out`, "as it is?"},
 		{rule("a", "hgih"), `gate.severity["a"]: unknown value "hgih"; did you mean "high"?`, "a typo"},
-		{rule("known-secret", Off), `gate.severity["known-secret"]` + lowered, "what must never leave"},
-		{rule("known-secret", SeverityHigh), `gate.severity["known-secret"]` + lowered, "nor one step"},
-		{rule("known-secret-base64", SeverityInfo), `gate.severity["known-secret-base64"]` + lowered, "in any encoding"},
+		{rule("a", Off), `gate.severity["a"]: a severity is raised here, and off is none; list the rule in gate.ignore, or leave it out`, "less than it has by itself"},
+		{rule("known-secret", Off), `gate.severity["known-secret"]: a severity is raised here, and off is none; list the rule in gate.ignore, or leave it out`, "the same"},
+
+		{ignores(""), `gate.ignore[0]: ""` + noRule, "no rule"},
+		{ignores("AWS"), `gate.ignore[0]: "AWS"` + noRule, "ids are lower-case"},
+		{ignores("av/*"), `gate.ignore[0]: "av/*"` + noRule, "a pattern would ignore more than it shows"},
+		{ignores(" known-secret"), `gate.ignore[0]: " known-secret"` + noRule, "white space before what must count"},
+		{ignores("a", "known-secret"), `gate.ignore[1]: a secret that the sandbox was given always counts; remove "known-secret"`, "what must never leave"},
+		{ignores("known-secret-base64"), `gate.ignore[0]: a secret that the sandbox was given always counts; remove "known-secret-base64"`, "in any encoding"},
+		{ignores("a", "b", "a"), `gate.ignore[2]: "a" is there twice; remove one`, "twice"},
+		{Gate{Severity: map[string]string{"a": SeverityInfo}, Ignore: []string{"b", "a"}}, `gate.ignore[1]: "a" has a severity in gate.severity, and would not count; leave one of them out`, "which of the two?"},
 
 		{named(""), `gate.external[0].name: is missing; give it a name, such as "clamav"`, "no name"},
 		{named("Clam AV"), `gate.external[0].name: "Clam AV"` + badName, "not the form"},
@@ -84,13 +92,15 @@ func TestGateTakes(t *testing.T) {
 	}{
 		{Gate{}, "zero looks"},
 		{Gate{Mode: GateOff}, "nothing is looked at, spelled out"},
-		{Gate{Mode: GateOff, Scanners: []string{ScannerSecrets}, Severity: map[string]string{"a": Off}, Input: InputAllowed}, "what is looked for may be said once, and switched off elsewhere"},
+		{Gate{Mode: GateOff, Scanners: []string{ScannerSecrets}, Severity: map[string]string{"a": SeverityHigh}, Ignore: []string{"b"}, Input: InputAllowed}, "what is looked for may be said once, and switched off elsewhere"},
 		{Gate{Mode: GateCollected, External: []ExternalScanner{av}}, "the whole, for a program to see"},
 		{Gate{External: []ExternalScanner{av}}, "the mode follows"},
 		{Gate{Redact: Off, Quarantine: Off, Block: Off}, "findings only"},
 		{Gate{Redact: SeverityInfo, Quarantine: SeverityInfo, Block: SeverityInfo}, "each thing at the least"},
 		{Gate{Scanners: GateScanners()}, "all scanners"},
-		{Gate{Severity: map[string]string{"known-secret": SeverityCritical, "clamav/eicar.test": Off, "0a": SeverityLow}}, "ids of all forms"},
+		{Gate{Severity: map[string]string{"known-secret": SeverityCritical, "clamav/eicar.test": SeverityHigh, "0a": SeverityLow}}, "ids of all forms"},
+		{Gate{Severity: map[string]string{"known-secret": SeverityLow}}, "it is critical, which is at least low"},
+		{Gate{Ignore: []string{"clamav/eicar.test", "0a", "av/known-secret"}}, "ids of all forms, and one that only ends like what must count"},
 	}
 	for _, test := range tests {
 		p := Policy{Gate: test.g}

@@ -41,35 +41,25 @@ func threshold(name, zero string, at func(*Policy) *string) rule {
 func allScanners(a, b []string) ([]string, bool) { return effectiveScanners(slices.Concat(a, b)), true }
 
 // asRuled stands for the severity that a rule has by itself, where a policy does
-// not name the rule.
+// not raise it.
 const asRuled = "as it is"
 
-// severityOrder has the strictest first. What a rule has by itself is not known
-// here, so its place is a decision: it is taken to be stricter than low, and milder
-// than medium. So of the rules that one policy names and the other does not, those
-// that it lowers that far stay as they are, and the others get what it says, even
-// where that is less than they have by themselves. A policy that must not be
-// weakened so names the rule.
-func severityOrder() []string {
-	return []string{SeverityCritical, SeverityHigh, SeverityMedium, asRuled, SeverityLow, SeverityInfo, Off}
-}
-
+// severityRule has no need of what a rule has by itself, which a policy does not
+// know: the higher of that and of two others is never less than with one of them.
 func severityRule() rule {
+	const name = "gate.severity"
 	return rule{
-		rows: []Rule{{"gate.severity", "for each rule the higher, where off is the lowest; of a rule that only one names, off, info and low are dropped, and others kept"}},
+		rows: []Rule{{name, "for each rule that one of them names, the higher"}},
 		merge: func(_ *problems, to, a, b *Policy) {
 			for _, id := range ruleIDs(a, b) {
-				first, second := severityRank(a, id), severityRank(b, id)
-				if stricter := severityOrder()[min(first, second)]; stricter != asRuled {
-					if to.Gate.Severity == nil {
-						to.Gate.Severity = make(map[string]string)
-					}
-					to.Gate.Severity[id] = stricter
+				if to.Gate.Severity == nil {
+					to.Gate.Severity = make(map[string]string)
 				}
+				to.Gate.Severity[id] = Severities()[max(raisedTo(a, id), raisedTo(b, id))]
 			}
 		},
 		covers: func(a, b *Policy) bool {
-			return !slices.ContainsFunc(ruleIDs(a, b), func(id string) bool { return severityRank(b, id) > severityRank(a, id) })
+			return !slices.ContainsFunc(ruleIDs(a, a), func(id string) bool { return raisedTo(a, id) > raisedTo(b, id) })
 		},
 		diff: diffSeverities,
 		values: func(p *Policy) []Value {
@@ -78,7 +68,7 @@ func severityRule() rule {
 				list = append(list, Value{Field: severityField(id), Value: p.Gate.Severity[id]})
 			}
 			if len(list) == 0 {
-				list = append(list, Value{Field: "gate.severity", Value: asRuled})
+				list = append(list, Value{Field: name, Value: asRuled})
 			}
 			return list
 		},
@@ -88,32 +78,23 @@ func severityRule() rule {
 func diffSeverities(from, to *Policy) []Difference {
 	var list []Difference
 	for _, id := range ruleIDs(from, to) {
-		before, after := severityRank(from, id), severityRank(to, id)
-		order := severityOrder()
+		before, after := raisedTo(from, id), raisedTo(to, id)
 		d := Difference{
-			Field: severityField(id), From: order[before], To: order[after],
-			Effect: effect(after <= before, before <= after),
-		}
-		if d.Effect != Same && (undecided(d.From, d.To) || undecided(d.To, d.From)) {
-			d.Effect = Different
+			Field: severityField(id), From: cmp.Or(from.Gate.Severity[id], asRuled), To: cmp.Or(to.Gate.Severity[id], asRuled),
+			Effect: effect(before <= after, after <= before),
 		}
 		list = append(list, d.unless(Same)...)
 	}
 	return list
 }
 
-// undecided reports whether first is what a rule has by itself, and second may be
-// more or less than that: critical is never less, info and off never more.
-func undecided(first, second string) bool {
-	return first == asRuled && slices.Contains([]string{SeverityLow, SeverityMedium, SeverityHigh}, second)
+// raisedTo is the place in Severities of what a rule has at least. No rule has less
+// than the mildest, so that raises nothing, and stands for a rule that is not named.
+func raisedTo(p *Policy, id string) int {
+	return max(0, slices.Index(Severities(), p.Gate.Severity[id]))
 }
 
-// severityRank is the place of the rule's severity in severityOrder.
-func severityRank(p *Policy, id string) int {
-	return slices.Index(severityOrder(), cmp.Or(p.Gate.Severity[id], asRuled))
-}
-
-// ruleIDs are the rules that a or b names.
+// ruleIDs are the rules that a or b raises.
 func ruleIDs(a, b *Policy) []string {
 	ids := slices.Concat(slices.Collect(maps.Keys(a.Gate.Severity)), slices.Collect(maps.Keys(b.Gate.Severity)))
 	return sorted(ids)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,10 +82,14 @@ func arbitraryGate(r *rand.Rand) Gate {
 		}
 	}
 	for _, id := range some(r, "r/1", "r/2", "r/3") {
+		if r.IntN(2) == 0 {
+			g.Ignore = append(g.Ignore, id)
+			continue
+		}
 		if g.Severity == nil {
 			g.Severity = make(map[string]string)
 		}
-		g.Severity[id] = one(r, severitiesOrOff()...)
+		g.Severity[id] = one(r, Severities()...)
 	}
 	return g
 }
@@ -294,6 +299,37 @@ func TestMergeWithZero(t *testing.T) {
 	})
 }
 
+// A policy does not know what a rule has by itself. Whatever that is, no rule
+// counts for less than with one of the policies.
+func TestMergeOfSeverities(t *testing.T) {
+	law(t, "never less", func(t *testing.T, r *rand.Rand) bool {
+		a, b := arbitrary(r), arbitrary(r)
+		a, b = Policy{Gate: a.Gate}, Policy{Gate: b.Gate}
+		m, err := Merge(a, b)
+		if err != nil {
+			return false // two programs of one name
+		}
+		for _, id := range []string{"r/1", "r/2", "r/3"} {
+			for own := range Severities() {
+				first, second, got := counts(a.Gate, id, own), counts(b.Gate, id, own), counts(m.Gate, id, own)
+				if got != max(first, second) {
+					t.Errorf("%+v\n%+v\n%s, which is %s, counts as %d and %d, and then as %d", a.Gate, b.Gate, id, Severities()[own], first, second, got)
+				}
+			}
+		}
+		return true
+	})
+}
+
+// counts is the place in Severities of what a finding of a rule counts as, by what
+// the rule has by itself; less than any where it does not count.
+func counts(g Gate, id string, own int) int {
+	if slices.Contains(g.Ignore, id) {
+		return -1
+	}
+	return max(own, slices.Index(Severities(), g.Severity[id]))
+}
+
 // Merge shares nothing with what it was given.
 func TestMergeCopies(t *testing.T) {
 	law(t, "copies", func(t *testing.T, r *rand.Rand) bool {
@@ -372,6 +408,7 @@ func TestMergeLarge(t *testing.T) {
 		p.Filesystem.Protected = append(p.Filesystem.Protected, fmt.Sprintf("%d", i))
 		p.Seccomp.Files = append(p.Seccomp.Files, fmt.Sprintf("/%d", i))
 		p.Gate.Severity[fmt.Sprintf("r/%d", i)] = SeverityHigh
+		p.Gate.Ignore = append(p.Gate.Ignore, fmt.Sprintf("i/%d", i))
 		p.Gate.External = append(p.Gate.External, ExternalScanner{Name: fmt.Sprintf("x%d", i), Command: []string{"/x"}})
 	}
 	p.Filesystem.Mounts = append(p.Filesystem.Mounts, Mount{Source: "/deep" + strings.Repeat("/d", 2000)})

@@ -82,6 +82,8 @@ func rules() []rule {
 		threshold("gate.quarantine", Off, func(p *Policy) *string { return &p.Gate.Quarantine }),
 		threshold("gate.block", Off, func(p *Policy) *string { return &p.Gate.Block }),
 		severityRule(),
+		listed("gate.ignore", "what both name; nothing in common: each rule counts",
+			func(p *Policy) *[]string { return &p.Gate.Ignore }, sorted[string], intersection[string], "none"),
 		ranked("gate.input", func(p *Policy) *string { return &p.Gate.Input }, InputCounts, InputAllowed),
 		externalRule(),
 		field("require.min_score", "the higher",

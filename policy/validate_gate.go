@@ -31,6 +31,7 @@ func (ps *problems) gate(g *Gate) {
 		ps.notWithoutGate(g, at.field, at.value != "")
 	}
 	ps.ruleSeverities(g.Severity)
+	ps.ignored(g)
 	ps.oneOf("gate.input", g.Input, InputCounts, InputAllowed)
 	ps.externalScanners(g)
 }
@@ -44,21 +45,42 @@ func (ps *problems) notWithoutGate(g *Gate, field string, set bool) {
 	}
 }
 
-// ruleSeverities checks the form of ids only: which rules there are is for the
-// gate to say.
+// notARule is what there is to do about an id that has not the form of one. Which
+// rules there are is for the gate to say.
+const notARule = "kavach scan --rules lists them"
+
 func (ps *problems) ruleSeverities(severity map[string]string) {
 	for _, id := range slices.Sorted(maps.Keys(severity)) {
 		field, value := severityField(id), severity[id]
 		switch {
 		case !isName(id, ruleChars):
-			ps.add(field, quote(id)+" is not the id of a rule", "kavach scan --rules lists them")
+			ps.add(field, quote(id)+" is not the id of a rule", notARule)
 		case value == "":
-			ps.add(field, "the severity is empty", "use "+strings.Join(severitiesOrOff(), ", ")+", or leave the rule out")
-		case !slices.Contains(severitiesOrOff(), value):
-			ps.oneOf(field, value, severitiesOrOff()...)
-		case strings.HasPrefix(id, knownSecret) && value != SeverityCritical:
-			ps.add(field, "a secret that the sandbox was given is critical, and cannot be lowered", "leave the rule out")
+			ps.add(field, "the severity is empty", "use "+strings.Join(Severities(), ", ")+", or leave the rule out")
+		case value == Off:
+			ps.add(field, "a severity is raised here, and off is none", "list the rule in gate.ignore, or leave it out")
+		default:
+			ps.oneOf(field, value, Severities()...)
 		}
+	}
+}
+
+func (ps *problems) ignored(g *Gate) {
+	there := make(map[string]bool, len(g.Ignore))
+	for i, id := range g.Ignore {
+		field := fmt.Sprintf("gate.ignore[%d]", i)
+		_, raised := g.Severity[id]
+		switch {
+		case !isName(id, ruleChars):
+			ps.add(field, quote(id)+" is not the id of a rule", notARule)
+		case strings.HasPrefix(id, knownSecret):
+			ps.add(field, "a secret that the sandbox was given always counts", "remove "+quote(id))
+		case there[id]:
+			ps.add(field, quote(id)+" is there twice", "remove one")
+		case raised:
+			ps.add(field, quote(id)+" has a severity in gate.severity, and would not count", "leave one of them out")
+		}
+		there[id] = true
 	}
 }
 

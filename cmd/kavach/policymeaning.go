@@ -90,6 +90,8 @@ var meanings = map[string]func(p *policy.Policy) string{
 	"gate.quarantine": ifScanned(threshold(func(g policy.Gate) string { return g.Quarantine }, "nothing is kept for somebody to decide", "from this severity on, all of it is withheld, and kept for somebody to decide")),
 	"gate.block":      ifScanned(threshold(func(g policy.Gate) string { return g.Block }, "nothing is withheld for good", "from this severity on, all of it is withheld, and not kept")),
 	"gate.severity":   ifScanned(fixed("rules have the severities that kavach scan --rules shows")),
+	"gate.ignore": ifScanned(either(func(p *policy.Policy) bool { return len(p.Gate.Ignore) > 0 },
+		"what these rules find does not count", "what each rule finds counts")),
 	"gate.input": ifScanned(either(func(p *policy.Policy) bool { return p.Gate.Input == policy.InputAllowed },
 		"what the sandbox was given may come out again, but for known secrets", "what the sandbox was given counts as any where it comes out again")),
 	"gate.external": ifScanned(fixed("no program of the host looks too")),
@@ -153,10 +155,10 @@ func meaning(p *policy.Policy, v policy.Value) string {
 	if say := meanings[field]; say != nil && !item {
 		return say(p)
 	}
-	return itemMeaning(p, field, v.Value) // of a variable there is no more to say
+	return itemMeaning(p, field) // of a variable there is no more to say
 }
 
-func itemMeaning(p *policy.Policy, field, value string) string {
+func itemMeaning(p *policy.Policy, field string) string {
 	switch {
 	case field == "gate.external":
 		return "this program of the host sees all that is to leave, and can withhold it"
@@ -164,10 +166,8 @@ func itemMeaning(p *policy.Policy, field, value string) string {
 		return ""
 	case p.Gate.Mode == policy.GateOff:
 		return "nothing: gate.mode is off"
-	case value == policy.Off:
-		return "what this rule finds does not count"
 	}
-	return "in the place of the rule's own severity"
+	return "at least this, where the rule's own severity is lower"
 }
 
 func mountMeaning(m policy.Mount) string {
@@ -210,7 +210,7 @@ var exposures = []struct {
 	{without(policy.ScannerTerminal), "escape sequences that do harm on a terminal: gate.scanners does not name terminal"},
 	{without(policy.ScannerContent), "files that do harm: gate.scanners does not name content"},
 	{func(p *policy.Policy) bool { return scanned(p) && p.Gate.Input == policy.InputAllowed }, "secrets in what the sandbox was given, which come out again (gate.input: allowed)"},
-	{lowers, "what gate.severity lowers, or does not count"},
+	{ignores, "what the rules that are named in gate.ignore find: it does not count"},
 	{func(p *policy.Policy) bool { return len(p.Gate.External) > 0 }, "bugs in the programs of gate.external: they run on the host, and read what the sandbox made"},
 }
 
@@ -224,16 +224,7 @@ func without(scanner string) func(*policy.Policy) bool {
 	}
 }
 
-// lowers reports whether p may lower the severity of a rule: by how much depends
-// on the rule, but nothing is lowered to the highest.
-func lowers(p *policy.Policy) bool {
-	for _, severity := range p.Gate.Severity {
-		if severity != policy.SeverityCritical {
-			return scanned(p)
-		}
-	}
-	return false
-}
+func ignores(p *policy.Policy) bool { return scanned(p) && len(p.Gate.Ignore) > 0 }
 
 func liveGate(p *policy.Policy) bool { return p.Gate.Effective().Mode == policy.GateLive }
 

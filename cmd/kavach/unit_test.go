@@ -170,6 +170,11 @@ func TestExposures(t *testing.T) {
 		{policy.Policy{Resources: policy.Resources{Timeout: policy.Unlimited}}, "resources.timeout"},
 		{policy.Policy{BestEffort: policy.Controls()}, "best_effort"},
 		{policy.Policy{Process: policy.Process{Env: map[string]string{"A": ""}}}, "its own environment"},
+		{policy.Policy{Gate: policy.Gate{Mode: policy.GateOff}}, "gate.mode is off"},
+		{policy.Policy{Gate: policy.Gate{Input: policy.InputAllowed}}, "gate.input: allowed"},
+		{policy.Policy{Gate: policy.Gate{Redact: policy.Off}}, "it is told, and leaves all the same"},
+		{policy.Policy{Gate: policy.Gate{Ignore: []string{"a"}}}, "gate.ignore"},
+		{policy.Policy{Gate: policy.Gate{External: []policy.ExternalScanner{{Name: "av", Command: []string{"/av"}}}}}, "gate.external"},
 	}
 	for _, tt := range tests {
 		strict := policy.Policy{Seccomp: policy.Seccomp{Files: []string{"/a"}}, Require: policy.Require{MinScore: 1}}

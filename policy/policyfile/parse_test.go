@@ -98,13 +98,15 @@ func TestParseRefuses(t *testing.T) {
 		{"filesystem:\n  mounts:\n  - target: /a\n", `3:5: filesystem.mounts[0].source: is missing; give an absolute path`, "a field that is not there: at what should hold it"},
 		{"filesystem: {tmp_size: unlimited}", `1:24: filesystem.tmp_size: writable places are always bounded; give a size, such as 256m`, "tmp_size has a bound"},
 		{"process:\n  env:\n    \"A=B\": x\n", `3:12: process.env["A=B"]: the name of a variable holds "=" or a NUL byte; choose another name`, "an odd key"},
-		{"gate:\n  severity:\n    a: hihg\n    known-secret: off\n", "3:8: gate.severity[\"a\"]: unknown value \"hihg\"; did you mean \"high\"?\n" +
-			`4:19: gate.severity["known-secret"]: a secret that the sandbox was given is critical, and cannot be lowered; leave the rule out`, "in a mapping"},
+		{"gate:\n  severity:\n    a: hihg\n    b: off\n  ignore: [c, known-secret, a]\n", "3:8: gate.severity[\"a\"]: unknown value \"hihg\"; did you mean \"high\"?\n" +
+			"4:8: gate.severity[\"b\"]: a severity is raised here, and off is none; list the rule in gate.ignore, or leave it out\n" +
+			"5:15: gate.ignore[1]: a secret that the sandbox was given always counts; remove \"known-secret\"\n" +
+			`5:29: gate.ignore[2]: "a" has a severity in gate.severity, and would not count; leave one of them out`, "in a mapping, and beside it"},
 		{"gate:\n  external:\n  - name: av\n    command: [/av, -x, y]\n  - name: av\n    command: [av]\n", "5:11: gate.external[1].name: \"av\" is the name of gate.external[0] too; give one of them another name\n" +
 			`6:15: gate.external[1].command[0]: "av" is not an absolute path; begin it with "/"`, "in a list of a list"},
 		{"gate: {external: [{name: av, command: /av -x}]}", `1:39: gate.external[0].command: expected a list, found text "/av -x"`, "a command line for a shell"},
 		{"gate: {mode: off, block: high}", `1:26: gate.block: gate.mode is off, so nothing is looked at, and nothing would come of this; leave one of them out`, "off is text"},
-		{"gate: off", `1:7: gate: expected a mapping with the keys mode, scanners, redact, quarantine, block, severity, input, external, found text "off"`, "the mode is a key"},
+		{"gate: off", `1:7: gate: expected a mapping with the keys mode, scanners, redact, quarantine, block, severity, ignore, input, external, found text "off"`, "the mode is a key"},
 		{"best_effort: [secomp]", `1:15: best_effort[0]: unknown name "secomp"; did you mean "seccomp"?`, "an unknown control"},
 		{"require:\n  min_score: 101\nname: x\nseccomp: {profile: stric}", "2:14: require.min_score: 101 is not a score; give a number from 0 to 100\n4:20: seccomp.profile: unknown value \"stric\"; did you mean \"strict\"?", "in the order of the file, not of the struct"},
 	}

@@ -46,7 +46,8 @@ func policies(t testing.TB) []namedPolicy {
 			},
 			Gate: policy.Gate{
 				Mode: policy.GateCollected, Scanners: policy.GateScanners(), Redact: policy.SeverityInfo, Quarantine: policy.SeverityHigh,
-				Block: policy.Off, Severity: map[string]string{"0a": policy.Off, "true": policy.SeverityLow, "av/x.y": policy.SeverityCritical}, Input: policy.InputAllowed,
+				Block: policy.Off, Severity: map[string]string{"0a": policy.SeverityHigh, "true": policy.SeverityLow, "av/x.y": policy.SeverityCritical},
+				Ignore: []string{"null", "1.0", "off", "av/z"}, Input: policy.InputAllowed,
 				External: []policy.ExternalScanner{
 					{Name: "av", Command: []string{"/usr/bin/av scan", "", "-", "on", "- # é"}, Timeout: policy.Duration(90 * time.Second)}, {Name: "1.0", Command: []string{"/x"}},
 				},

@@ -58,6 +58,9 @@ func generated(t *testing.T) []byte {
 	return append(text, '\n')
 }
 
+// ruleID is the form of the id of a rule of the gate.
+const ruleID = `^[a-z0-9][a-z0-9./-]*$`
+
 // amounts is what a duration is made of.
 const amounts = `(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`
 
@@ -129,8 +132,11 @@ func restrict(t *testing.T, s *generate.Schema) {
 		"Gate.redact":     enum(slices.Concat([]string{""}, severities)...),
 		"Gate.quarantine": enum(slices.Concat([]string{""}, severities)...),
 		"Gate.block":      enum(slices.Concat([]string{""}, severities)...),
-		"Gate.severity":   {PropertyNames: &generate.Schema{Pattern: `^[a-z0-9][a-z0-9./-]*$`}, AdditionalProperties: enum(severities...)},
-		"Gate.input":      enum("", policy.InputCounts, policy.InputAllowed),
+		"Gate.severity":   {PropertyNames: &generate.Schema{Pattern: ruleID}, AdditionalProperties: enum(policy.Severities()...)},
+		"Gate.ignore": {
+			Items: &generate.Schema{Type: "string", Pattern: ruleID, Not: &generate.Schema{Pattern: "^known-secret"}}, UniqueItems: true,
+		},
+		"Gate.input": enum("", policy.InputCounts, policy.InputAllowed),
 		"ExternalScanner.name": {
 			Pattern: `^[a-z0-9][a-z0-9.-]*$`, Not: &generate.Schema{AnyOf: []*generate.Schema{enum(policy.GateScanners()...), {Pattern: "^known-secret"}}},
 		},
@@ -271,6 +277,11 @@ func TestSchemaRefuses(t *testing.T) {
 		{`{"gate":{"severity":{"a":""}}}`, "a severity is said"},
 		{`{"gate":{"severity":{"A b":"high"}}}`, "no rule has such an id"},
 		{`{"gate":{"severity":{"a":5}}}`, "a severity is a name"},
+		{`{"gate":{"severity":{"a":"off"}}}`, "rules are raised only"},
+		{`{"gate":{"ignore":"a"}}`, "a list"},
+		{`{"gate":{"ignore":["av/*"]}}`, "a pattern is no id"},
+		{`{"gate":{"ignore":["a","a"]}}`, "a rule twice"},
+		{`{"gate":{"ignore":["known-secret"]}}`, "it always counts"},
 		{`{"gate":{"external":[{"name":"av"}]}}`, "nothing to run"},
 		{`{"gate":{"external":[{"command":["/av"]}]}}`, "whose findings?"},
 		{`{"gate":{"external":[{"name":"secrets","command":["/av"]}]}}`, "a name of Kavach's own"},
