@@ -13,6 +13,10 @@ type Scanner struct {
 	// New starts a search of one subject. Nil: there is nothing in such a subject
 	// that it looks for. It is called before the first byte, so it must be cheap.
 	New func(Subject) Search
+
+	// hint says of text that came out of an encoding, and may be nothing but noise,
+	// whether a search could find anything in it. Nil: it is not looked at.
+	hint func([]byte) bool
 }
 
 // Rule is one kind of match, for people.

@@ -1,0 +1,181 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Command is the gate of one command's output.
+type Command struct {
+	session  *Session
+	exec     int
+	terminal bool
+	streams  []*stream
+}
+
+// Command opens the gate for a command. Terminal says that its output is what a
+// terminal of the sandbox's own shows.
+func (s *Session) Command(exec int, terminal bool) *Command {
+	return &Command{session: s, exec: exec, terminal: terminal}
+}
+
+// Stream returns what one output of the command is written to. What may be released
+// is written to out: as it comes, or, where collected says so or the policy does, by
+// Finish. An error of Write withholds all that follows; why, Finish says.
+func (c *Command) Stream(name string, out io.Writer, collected bool) io.Writer {
+	if c.session.Off() {
+		return out
+	}
+	live := !collected && !c.session.Collected()
+	s := newStream(c.session, Subject{Name: name, Terminal: c.terminal}, out, live)
+	c.streams = append(c.streams, s)
+	return s
+}
+
+// Input returns a reader of r, which the command is given, that notes what it was
+// given, where the policy allows that to come out again.
+func (c *Command) Input(r io.Reader) io.Reader {
+	if r == nil || c.session.input == nil {
+		return r
+	}
+	return &input{session: c.session, reader: r, guard: guard{search: newScan(Subject{Name: "stdin"}, c.session.current()), timeout: c.session.timeout}}
+}
+
+// Finish closes the streams, decides, and releases what was collected. It is called
+// once, when nothing is written any more. An error says that something could not be
+// written, or kept: what was withheld stays so.
+func (c *Command) Finish(ctx context.Context) (Report, error) {
+	r := Report{Verdict: Pass}
+	var worst Severity
+	var broken []error
+	for _, s := range c.streams {
+		s.close()
+		broken = append(broken, s.guard.failed, c.look(ctx, s))
+		if s.lost && !s.live {
+			broken = append(broken, fmt.Errorf("%s is more than the %d bytes that are kept until the verdict", s.name, maxCollected))
+		}
+		worst = max(worst, s.ledger.worst)
+	}
+	r.Findings, r.More = c.findings()
+	r.Verdict = c.session.levels.verdict(worst)
+	if r.Withheld() {
+		r.Reason = because(r.Findings, worst)
+	}
+	if err := errors.Join(broken...); err != nil {
+		r.Verdict, r.Reason = Quarantined, err.Error()
+		if c.session.levels.quarantine == 0 {
+			r.Verdict = Block
+		}
+	}
+	for _, s := range c.streams {
+		if s.stopped != nil && !r.Withheld() { // too much would have had to wait
+			r.Verdict, r.Reason = Block, s.stopped.Error()
+		}
+	}
+	if r.Withheld() {
+		return r, errors.Join(c.keep(ctx, &r), c.failed())
+	}
+	for _, s := range c.streams {
+		if !s.live {
+			out, _, _ := redact(nil, s.raw, 0, s.spans)
+			_, err := s.out.Write(out)
+			s.failed = errors.Join(s.failed, err)
+		}
+	}
+	return r, c.failed()
+}
+
+// look has the programs of the policy look at a stream, all of which is there.
+func (c *Command) look(ctx context.Context, s *stream) error {
+	if s.live || s.lost {
+		return nil
+	}
+	for i := range c.session.external {
+		found, err := runExternal(ctx, &c.session.external[i], Subject{Name: s.name, Terminal: c.terminal}, int64(len(s.raw)), bytes.NewReader(s.raw))
+		if err != nil {
+			return err
+		}
+		for _, m := range found {
+			s.start, s.data = 0, s.raw
+			s.note(m)
+		}
+	}
+	return nil
+}
+
+// failed is what went wrong with writing to the streams' outs.
+func (c *Command) failed() error {
+	var all error
+	for _, s := range c.streams {
+		all = errors.Join(all, s.failed)
+	}
+	return all
+}
+
+// keep puts what was not let out into the quarantine.
+func (c *Command) keep(ctx context.Context, r *Report) error {
+	var parts []Part
+	for _, s := range c.streams {
+		if len(s.raw) > 0 {
+			parts = append(parts, Part{s.name, bytes.NewReader(s.raw)})
+		}
+	}
+	if len(parts) == 0 {
+		if r.Verdict == Quarantined {
+			r.Verdict = Block
+		}
+		return nil
+	}
+	return c.session.keep(ctx, r, Held{Exec: c.exec}, parts...)
+}
+
+// findings are those of all streams, and how many more of each rule there were.
+func (c *Command) findings() (list []Finding, more map[string]int) {
+	for _, s := range c.streams {
+		list = append(list, s.ledger.findings()...)
+		for k, n := range s.ledger.count {
+			if n > maxKept {
+				if more == nil {
+					more = make(map[string]int)
+				}
+				more[k.rule] += n - maxKept
+			}
+		}
+	}
+	return slices.Clip(list), more
+}
+
+// input notes what is found in what a command is given.
+type input struct {
+	session *Session
+	reader  io.Reader
+	guard   guard
+	data    []byte
+	start   int64
+}
+
+// Read has noted what it returns. Where the scanners fail, nothing is noted, so that
+// it counts when it comes out.
+func (i *input) Read(p []byte) (int, error) {
+	n, err := i.reader.Read(p)
+	fresh := len(i.data)
+	i.data = append(i.data, p[:n]...)
+	hold, found, failed := i.guard.next(Window{Data: i.data, Start: i.start, Fresh: fresh, End: errors.Is(err, io.EOF)})
+	if failed != nil {
+		i.data = nil
+		return n, err
+	}
+	for _, m := range found {
+		if m.Start >= i.start && m.End <= i.start+int64(len(i.data)) {
+			i.session.remember(i.data[m.Start-i.start : m.End-i.start])
+		}
+	}
+	keep := min(hold.Keep, i.start+int64(len(i.data)))
+	i.data = append(i.data[:0], i.data[keep-i.start:]...)
+	i.start = keep
+	return n, err
+}

@@ -1,0 +1,14 @@
+//go:build unix
+
+package gate
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// wholeGroup has all that a program starts end with it.
+func wholeGroup(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+}

@@ -1,0 +1,46 @@
+package gate
+
+import (
+	"fmt"
+	"time"
+)
+
+// guard runs searches so that one that crashes, or takes too long, is an error, and
+// nothing else is harmed. One that takes too long is left behind, with the bytes that
+// it looks at: no goroutine can be ended from outside.
+type guard struct {
+	search  Search
+	timeout time.Duration
+	failed  error // why nothing more can be looked at
+}
+
+// next is Search.Next. The matches are in their order.
+func (g *guard) next(w Window) (h Hold, found []Match, err error) {
+	if g.failed != nil {
+		return h, nil, g.failed
+	}
+	type outcome struct {
+		hold  Hold
+		found []Match
+		crash any
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var o outcome
+		defer func() { done <- o }()
+		defer func() { o.crash = recover() }()
+		o.hold = g.search.Next(w, func(m Match) { o.found = append(o.found, m) })
+	}()
+	late := time.NewTimer(g.timeout)
+	defer late.Stop()
+	select {
+	case o := <-done:
+		if o.crash != nil {
+			g.failed = fmt.Errorf("a scanner crashed: %v", o.crash)
+		}
+		return o.hold, o.found, g.failed
+	case <-late.C:
+		g.failed = fmt.Errorf("the scanners did not come to an end within %v", g.timeout)
+		return h, nil, g.failed
+	}
+}

@@ -1,0 +1,178 @@
+package gate
+
+import "encoding/binary"
+
+// index finds many literals at once, in any case of ASCII letters.
+//
+// The four bytes at each place of the text, hashed, are either the beginning of no
+// literal, which one look at a table says, or name those that are compared.
+// A literal of less than four bytes is entered with each continuation that there can
+// be.
+type index struct {
+	literals []string
+	longest  int
+	short    []int32 // the literals of less than four bytes
+
+	begins [256][]int32 // by first byte: the literals whose beginning partial looks for
+
+	may   [1 << indexBits]byte // by hash: of the bits that three more of its bits choose, those that are in use
+	head  [1 << headBits]int32 // by the upper bits of the hash: the first entry and one; 0: none
+	entry []indexEntry
+}
+
+// indexEntry is a literal as far as eight bytes, folded.
+type indexEntry struct {
+	text, mask uint64
+	literal    int32
+	next       int32 // as head
+}
+
+const (
+	indexBits = 16
+	headBits  = 13
+	lower     = 0x20 // what all bytes are hashed with: letters in lower case, and others as others
+	lower8    = lower * 0x0101010101010101
+)
+
+// indexHash has indexBits and, below them, three more.
+func indexHash(four uint32) uint32 { return four * 0x9e3779b1 >> (32 - indexBits - 3) }
+
+// add enters a literal, which is in lower case. Next are the bytes that can follow
+// one of less than four; empty: any. Partial looks for its beginning, too.
+func (x *index) add(literal, next string, partial bool) (id int) {
+	id = len(x.literals)
+	x.literals = append(x.literals, literal)
+	x.longest = max(x.longest, len(literal))
+	if partial {
+		x.begins[literal[0]] = append(x.begins[literal[0]], int32(id))
+	}
+	if len(literal) < 4 {
+		x.short = append(x.short, int32(id))
+	}
+	e := indexEntry{literal: int32(id)}
+	for i := range min(len(literal), 8) {
+		e.text |= uint64(literal[i]|lower) << (8 * i)
+		e.mask |= 0xff << (8 * i)
+	}
+	x.enter(uint32(e.text), len(literal), next, e)
+	return id
+}
+
+// enter enters e with its first four bytes; of less than four, with all that they
+// can become.
+func (x *index) enter(four uint32, n int, next string, e indexEntry) {
+	switch {
+	case n >= 4:
+		x.put(four, e)
+	case next == "":
+		for c := range 256 {
+			if c&lower != 0 {
+				x.enter(four|uint32(c)<<(8*n), n+1, next, e)
+			}
+		}
+	default:
+		for i := range len(next) {
+			x.enter(four|uint32(next[i]|lower)<<(8*n), n+1, next, e)
+		}
+	}
+}
+
+func (x *index) put(four uint32, e indexEntry) {
+	h := indexHash(four)
+	head := &x.head[h>>(indexBits+3-headBits)]
+	x.may[h>>3] |= 1 << (h & 7)
+	for i := *head; i != 0; i = x.entry[i-1].next {
+		if x.entry[i-1].literal == e.literal {
+			return
+		}
+	}
+	e.next = *head
+	x.entry = append(x.entry, e)
+	*head = int32(len(x.entry))
+}
+
+// find calls hit for each literal in data that ends behind seen.
+func (x *index) find(data []byte, seen int, hit func(literal, at int)) {
+	i := max(0, seen-x.longest)
+	for ; i+11 <= len(data); i += 4 {
+		v := binary.LittleEndian.Uint64(data[i:]) | lower8
+		a, b := indexHash(uint32(v)), indexHash(uint32(v>>8))
+		c, d := indexHash(uint32(v>>16)), indexHash(uint32(v>>24))
+		if m := x.may[a>>3]; m != 0 && m>>(a&7)&1 != 0 {
+			x.verify(data, a, v, i, seen, hit)
+		}
+		if m := x.may[b>>3]; m != 0 && m>>(b&7)&1 != 0 {
+			x.verify(data, b, binary.LittleEndian.Uint64(data[i+1:])|lower8, i+1, seen, hit)
+		}
+		if m := x.may[c>>3]; m != 0 && m>>(c&7)&1 != 0 {
+			x.verify(data, c, binary.LittleEndian.Uint64(data[i+2:])|lower8, i+2, seen, hit)
+		}
+		if m := x.may[d>>3]; m != 0 && m>>(d&7)&1 != 0 {
+			x.verify(data, d, binary.LittleEndian.Uint64(data[i+3:])|lower8, i+3, seen, hit)
+		}
+	}
+	for ; i < len(data); i++ { // the last few: as if zeros followed
+		var last [8]byte
+		n := copy(last[:], data[i:])
+		v := binary.LittleEndian.Uint64(last[:]) | lower8
+		if h := indexHash(uint32(v)); n >= 4 && x.may[h>>3]>>(h&7)&1 != 0 {
+			x.verify(data, h, v, i, seen, hit)
+		} else if n < 4 {
+			x.verifyShort(data, i, seen, hit)
+		}
+	}
+}
+
+// verify compares what begins with v, and has the hash h, at data[at:].
+func (x *index) verify(data []byte, h uint32, v uint64, at, seen int, hit func(literal, at int)) {
+	for i := x.head[h>>(indexBits+3-headBits)]; i != 0; {
+		e := &x.entry[i-1]
+		if i = e.next; (v^e.text)&e.mask != 0 {
+			continue
+		}
+		text := x.literals[e.literal]
+		if end := at + len(text); end <= len(data) && end > seen && sameFold(data[at:end], text) {
+			hit(int(e.literal), at)
+		}
+	}
+}
+
+// verifyShort compares literals of less than four bytes, with nothing behind them.
+func (x *index) verifyShort(data []byte, at, seen int, hit func(literal, at int)) {
+	for _, id := range x.short {
+		if text := x.literals[id]; at+len(text) == len(data) && text[0]|lower == data[at]|lower && len(data) > seen && sameFold(data[at:], text) {
+			hit(int(id), at)
+		}
+	}
+}
+
+// sameFold reports whether data is text, which is in lower case and as long.
+func sameFold(data []byte, text string) bool {
+	for i, c := range data {
+		if 'A' <= c && c <= 'Z' {
+			c |= lower
+		}
+		if c != text[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// partial is how many bytes at the end of data may be the beginning of a literal:
+// the most that may be.
+func (x *index) partial(data []byte) int {
+	tail := data[max(0, len(data)-x.longest+1):]
+	for start, c := range tail {
+		if 'A' <= c && c <= 'Z' {
+			c |= lower
+		}
+		rest := tail[start:]
+		for _, id := range x.begins[c] {
+			if text := x.literals[id]; len(rest) < len(text) && sameFold(rest, text[:len(rest)]) {
+				return len(rest)
+			}
+		}
+	}
+	return 0
+}

@@ -1,0 +1,243 @@
+package gate
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Gate looks at what leaves sandboxes. Its zero value is ready: it has the scanners
+// that policies ask for, and keeps nothing of what it withholds. It may be used from
+// many goroutines at once, and must not be changed after its first use.
+type Gate struct {
+	// Quarantine keeps what policies say is to be kept. Nil: that is not released
+	// either, and is gone.
+	Quarantine Quarantine
+
+	// Scanners look at everything, beside those of the policy. Nil: none.
+	Scanners []Scanner
+
+	// Timeout bounds the wall time that the scanners may take for one piece of at
+	// most 64 KiB; then everything that follows is withheld. Zero: 10 s.
+	Timeout time.Duration
+}
+
+const defaultTimeout = 10 * time.Second
+
+// Options are what a Session is opened with.
+type Options struct {
+	Sandbox string
+	Policy  policy.Gate
+
+	// Secrets are the values that the sandbox is given. Nil: none yet.
+	Secrets []Secret
+}
+
+// Session is the gate of one sandbox.
+type Session struct {
+	gate     *Gate
+	sandbox  string
+	policy   policy.Gate // effective
+	levels   levels
+	raised   map[string]Severity
+	timeout  time.Duration
+	external []policy.ExternalScanner
+
+	mu       sync.Mutex // guards what follows
+	scanners []Scanner
+	secrets  []Secret
+	input    map[[sha256.Size]byte]struct{} // what was found in what the sandbox was given; nil: that is not asked
+}
+
+// levels are the lowest severities at which something is done; 0: never.
+type levels struct{ redact, quarantine, block Severity }
+
+// ErrShort is matched by the error of a secret that is too short to be looked for.
+var ErrShort = errors.New("too short to be found surely where it comes out")
+
+// Open opens the gate of a sandbox. The error matches ErrShort where a secret is
+// shorter than MinSecret.
+func (g *Gate) Open(o Options) (*Session, error) {
+	p := o.Policy.Effective()
+	s := &Session{gate: g, sandbox: o.Sandbox, policy: p, timeout: g.Timeout, external: p.External, raised: make(map[string]Severity)}
+	if s.timeout <= 0 {
+		s.timeout = defaultTimeout
+	}
+	var err error
+	if s.levels, err = levelsOf(&p); err != nil {
+		return nil, err
+	}
+	for rule, name := range p.Severity {
+		var level Severity
+		if err := level.UnmarshalText([]byte(name)); err != nil {
+			return nil, fmt.Errorf("gate.severity[%q]: %w", rule, err)
+		}
+		s.raised[rule] = level
+	}
+	if p.Input == policy.InputAllowed {
+		s.input = make(map[[sha256.Size]byte]struct{})
+	}
+	return s, s.Know(o.Secrets...)
+}
+
+func levelsOf(p *policy.Gate) (l levels, err error) {
+	for _, t := range []struct {
+		field, name string
+		to          *Severity
+	}{{"redact", p.Redact, &l.redact}, {"quarantine", p.Quarantine, &l.quarantine}, {"block", p.Block, &l.block}} {
+		if t.name == policy.Off {
+			continue
+		}
+		if err := t.to.UnmarshalText([]byte(t.name)); err != nil {
+			return l, fmt.Errorf("gate.%s: %w", t.field, err)
+		}
+	}
+	return l, nil
+}
+
+// Off reports that the policy has nothing looked at.
+func (s *Session) Off() bool { return s.policy.Mode == policy.GateOff }
+
+// Collected reports that nothing is released before all of it has been looked at.
+func (s *Session) Collected() bool { return s.policy.Mode == policy.GateCollected }
+
+// Know adds values that must not leave, for all that is opened from now on. The
+// error matches ErrShort where one of them is too short; the others are known.
+func (s *Session) Know(secrets ...Secret) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secrets = append(s.secrets, secrets...)
+	known, short := Known(s.secrets)
+	s.scanners = append([]Scanner{known}, s.chosen()...)
+	if len(short) > 0 && len(secrets) > 0 {
+		return fmt.Errorf("secrets %q: %w: they need %d bytes", short, ErrShort, MinSecret)
+	}
+	return nil
+}
+
+// chosen are the scanners that the policy asks for, and the caller's.
+func (s *Session) chosen() []Scanner {
+	var list []Scanner
+	for _, sc := range Scanners() {
+		if slices.Contains(s.policy.Scanners, sc.Name) {
+			list = append(list, sc)
+		}
+	}
+	return append(list, s.gate.Scanners...)
+}
+
+// Scanners are all that a policy can name.
+func Scanners() []Scanner { return []Scanner{Secrets(), Personal(), Terminal(), Content()} }
+
+// current are the scanners as of now.
+func (s *Session) current() []Scanner {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.scanners
+}
+
+// counts says how severe a match is under the policy; 0: it does not count. Text is
+// what was matched; nil: it is not known.
+func (s *Session) counts(m Match, text []byte) Severity {
+	if m.Rule == KnownRule {
+		return m.Severity
+	}
+	if slices.Contains(s.policy.Ignore, m.Rule) || text != nil && s.given(text) {
+		return 0
+	}
+	return max(m.Severity, s.raised[m.Rule])
+}
+
+// given reports whether text was found in what the sandbox was given.
+func (s *Session) given(text []byte) bool {
+	if s.policy.Input != policy.InputAllowed {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.input[sha256.Sum256(text)]
+	return ok
+}
+
+// maxGiven is how many matches of what a sandbox was given are remembered: those
+// beyond count as any when they come out.
+const maxGiven = 100_000
+
+// remember notes what was found in what the sandbox was given.
+func (s *Session) remember(text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.input) < maxGiven {
+		s.input[sha256.Sum256(text)] = struct{}{}
+	}
+}
+
+// verdict is what the worst severity calls for.
+func (l levels) verdict(worst Severity) Verdict {
+	at := func(level Severity) bool { return level > 0 && worst >= level }
+	switch {
+	case at(l.block):
+		return Block
+	case at(l.quarantine):
+		return Quarantined
+	case at(l.redact):
+		return Redact
+	}
+	return Pass
+}
+
+// Report is what the gate says of the output of a command, or of a file.
+type Report struct {
+	Verdict  Verdict
+	Findings []Finding
+
+	// More is how many findings of a rule there are beyond those that are told.
+	// Nil: none.
+	More map[string]int
+
+	// Quarantine is where what was withheld is kept. Empty: it is not.
+	Quarantine string
+
+	// Reason says why something was withheld: the worst finding, or what went wrong.
+	// Empty: nothing was.
+	Reason string
+}
+
+// Withheld reports whether something was not released.
+func (r *Report) Withheld() bool { return r.Verdict == Quarantined || r.Verdict == Block }
+
+// keep puts what is withheld into the quarantine, where the verdict says so and there
+// is one.
+func (s *Session) keep(ctx context.Context, r *Report, h Held, parts ...Part) error {
+	if r.Verdict != Quarantined {
+		return nil
+	}
+	if s.gate.Quarantine == nil {
+		r.Verdict = Block
+		return nil
+	}
+	h.Sandbox, h.Verdict, h.Findings = s.sandbox, r.Verdict, r.Findings
+	id, err := s.gate.Quarantine.Keep(ctx, h, parts...)
+	if err != nil {
+		r.Verdict = Block
+		return fmt.Errorf("what was withheld could not be kept: %w", err)
+	}
+	r.Quarantine = id
+	return nil
+}
+
+// because says why a verdict is what it is.
+func because(list []Finding, worst Severity) string {
+	i := slices.IndexFunc(list, func(f Finding) bool { return f.Severity == worst })
+	if i < 0 {
+		return ""
+	}
+	f := list[i]
+	return fmt.Sprintf("%s (%s) at byte %d of %s: %s", f.Rule, f.Severity, f.Offset, f.Stream, f.Preview)
+}
