@@ -52,11 +52,11 @@ func (p *peek) stands(start, end int) bool {
 		return false
 	}
 	switch before {
-	case '-', '+':
+	case '+':
 		if wordly(p.at(start - 2)) {
 			return false
 		}
-	case '.', '$', '#', '~', '^', '%', '&', '*':
+	case '.', '-', '$', '#', '~', '^', '%', '&', '*':
 		return false
 	}
 	switch after {

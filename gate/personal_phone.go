@@ -39,7 +39,7 @@ func (s *personalSearch) national(p *peek, start, length int) {
 	if digits < least || digits > most || groups < 2 || !p.stands(start, end) {
 		return
 	}
-	if p.near(start, "phone", "telephone", "tel", "mobile", "cell", "fax", "call", "telefon", "téléphone", "handy", "móvil", "teléfono", "telefono", "cellulare", "whatsapp") {
+	if p.near(start, "phone", "telephone", "tel", "mobile", "fax", "telefon", "téléphone", "handy", "móvil", "teléfono", "telefono", "cellulare", "whatsapp") {
 		s.add("phone", Low, start, end)
 	}
 }

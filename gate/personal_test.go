@@ -32,6 +32,7 @@ var personalCases = []struct {
 	{"41111111111111110000", "", "a part of a longer number"},
 	{"00000010: 4111 1111 1111 1111 3034 3536 3738 3941", "", "the dump of a file"},
 	{"4111 1111 1111 1111 1227 123", "payment-card/high", "with its date and code"},
+	{"add(-2251797666199552)", "", "a number below zero"},
 	{"id: 1234567812345670", "", "an order: no issuer's number begins so"},
 
 	{"DE89370400440532013000", "iban/high", "the example of the registry"},
