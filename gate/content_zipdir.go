@@ -37,18 +37,15 @@ const maxFinds = 64
 func (z *zipDirectory) next(s *contentSearch, w Window) int64 {
 	for z.at < w.Tail() {
 		b := w.Data[z.at-w.Start:]
-		if z.at != z.run.next || z.run.count == 0 {
-			k := bytes.Index(b, []byte("PK"))
-			if k < 0 {
-				z.at += int64(len(b) - 1)
-				if b[len(b)-1] != 'P' {
-					z.at++
-				}
-				break
+		k := bytes.Index(b, []byte("PK"))
+		if k < 0 {
+			if z.at = w.Tail(); b[len(b)-1] == 'P' {
+				z.at--
 			}
-			z.at += int64(k)
-			b = b[k:]
+			break
 		}
+		z.at += int64(k)
+		b = b[k:]
 		if len(b) < 4 {
 			break
 		}
@@ -129,7 +126,8 @@ func (z *zipDirectory) entry(s *contentSearch, b []byte, end bool) bool {
 			Start: z.at, End: z.at + int64(len(b)), Preview: Mask(b),
 		})
 	}
-	z.at = r.next
+	// An entry that says that it is long must not hide what comes.
+	z.at += int64(zipCentralSize + len(name))
 	return true
 }
 
