@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -86,8 +87,13 @@ type Result struct {
 	// something it left behind held its output open when it had ended.
 	Truncated bool
 
-	// Stdout and Stderr are what was written where Cmd has no writer for it.
+	// Stdout and Stderr are what was written where Cmd has no writer for it, as far
+	// as the gate lets it out: redacted, or nil where it was withheld.
 	Stdout, Stderr []byte
+
+	// Gate is what the gate says of the output. Verdict "": the policy has nothing
+	// looked at.
+	Gate gate.Report
 
 	// Denials are the refusals that Kavach saw.
 	Denials []backend.Denial
@@ -96,8 +102,9 @@ type Result struct {
 	// policy says seccomp.mode "log". Nil: nothing was logged.
 	Needed []backend.Need
 
-	// Unscanned are the directories of the host that the command could change
-	// by itself (mounts with access "direct"), with nobody looking.
+	// Unscanned is what left with nobody looking: the directories of the host that
+	// the command could change by itself (mounts with access "direct"), and
+	// "stdout" and "stderr" where the policy says gate.mode "off".
 	Unscanned []string
 
 	Usage Usage
@@ -236,7 +243,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 	exit, late, err := p.await(ctx, deadline)
 	wall := time.Since(p.started)
 	detachErr := p.detach()
-	out := p.streams.finish()
+	out := p.streams.finish(ctx)
 	if err != nil && errors.Is(err, backend.ErrDestroyed) {
 		_ = p.sandbox.become("stop", Stopped) // from Destroyed it cannot, and need not
 	}
@@ -246,6 +253,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		Truncated: out.truncated,
 		Denials:   append(exit.Denials, pathDenials(&p.sandbox.policy, exit, p.dir, out.stderrTail)...),
 		Needed:    exit.Needed,
+		Gate:      out.report,
 		Unscanned: unscanned(&p.sandbox.policy),
 		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
@@ -260,6 +268,9 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		return nil, errors.Join(err, auditErr) // nothing is released without a record
 	}
 	res.Stdout, res.Stderr = out.stdout, out.stderr
+	if out.err == nil && !out.report.Withheld() {
+		err = errors.Join(err, p.streams.deliver())
+	}
 	return res, err
 }
 

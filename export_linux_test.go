@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,8 +13,8 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/internal/takeout"
-	"github.com/kavach-dev/kavach/workspace"
 )
 
 // exporting is a world whose places let files out, as a function says.
@@ -129,46 +128,37 @@ func TestExport(t *testing.T) {
 }
 
 // TestExportHeld: what is withheld stays out, and the rest is exported without it;
-// where the gate or the record fails, nothing is.
+// where it cannot be kept, or the record fails, nothing is.
 func TestExportHeld(t *testing.T) {
 	from := planted(t)
-	held := &kavach.WithheldError{Path: "x", Reason: "it holds a secret"}
+	finds := func(word string) *gate.Gate {
+		return (&words{find: map[string]gate.Severity{word: gate.High}}).gate()
+	}
+	full := finds("in tool")
+	full.Quarantine = noRoom{}
 	for _, test := range []struct {
 		name   string
-		check  func(path string) error
+		gate   *gate.Gate
 		record kavach.Act
 		states string // "" is an error
 		files  string
 	}{
 		{"nothing held", nil, "", "d exported, good exported, secret exported, tool exported, good exported",
 			"d drwxr-xr-x, d/good -rw-r--r--, d/sub drwxr-xr-x, d/sub/secret -rw-r--r--, d/sub/tool -rwxr-xr-x, good -rw-r--r--"},
-		{"one of a directory", func(p string) error {
-			if filepath.Base(p) == "secret" {
-				return held
-			}
-			return nil
-		}, "", "d exported, good exported, secret withheld, tool exported, good exported",
+		{"one of a directory", finds("in secret"), "", "d exported, good exported, secret withheld, tool exported, good exported",
 			"d drwxr-xr-x, d/good -rw-r--r--, d/sub drwxr-xr-x, d/sub/tool -rwxr-xr-x, good -rw-r--r--"},
-		{"a file that was named", func(p string) error {
-			if filepath.Base(p) == "good" {
-				return held
-			}
-			return nil
-		}, "", "d exported, good withheld, secret exported, tool exported, good withheld",
+		{"a file that was named", finds("in good"), "", "d exported, good withheld, secret exported, tool exported, good withheld",
 			"d drwxr-xr-x, d/sub drwxr-xr-x, d/sub/secret -rw-r--r--, d/sub/tool -rwxr-xr-x"},
-		{"the gate fails on the last", func(p string) error {
-			if filepath.Base(p) == "tool" {
-				return errTest
-			}
-			return nil
-		}, "", "", ""},
+		{"a scanner that crashes on one", (&words{crash: from + "/sub/tool"}).gate(), "", "d exported, good exported, secret exported, tool withheld, good exported",
+			"d drwxr-xr-x, d/good -rw-r--r--, d/sub drwxr-xr-x, d/sub/secret -rw-r--r--, good -rw-r--r--"},
+		{"the quarantine is full", full, "", "", ""},
 		{"the record fails", nil, "export", "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld()
 			w.refuse = test.record
 			rt := w.runtime()
-			rt.Backends, rt.Gate = []backend.Backend{&exporting{w, honest}}, fileGate(test.check)
+			rt.Backends, rt.Gate = []backend.Backend{&exporting{w, honest}}, test.gate
 			sb, err := rt.Create(t.Context(), kavach.Config{Backend: "noop"})
 			if err != nil {
 				t.Fatal(err)
@@ -186,26 +176,10 @@ func TestExportHeld(t *testing.T) {
 	}
 }
 
-// fileGate lets output pass, and of files what it says. Nil: all.
-type fileGate func(path string) error
+// noRoom is a quarantine that is full.
+type noRoom struct{}
 
-func (fileGate) Open(_ kavach.Stream, out io.Writer) (io.WriteCloser, error) {
-	return struct {
-		io.Writer
-		io.Closer
-	}{out, io.NopCloser(nil)}, nil
-}
-
-func (g fileGate) CheckFile(_ context.Context, _ string, c workspace.Change, content io.Reader) error {
-	b, err := io.ReadAll(content)
-	if err != nil || string(b) != "in "+filepath.Base(c.Path) {
-		return errors.Join(err, errors.New("the gate was not shown the file"))
-	}
-	if g == nil {
-		return nil
-	}
-	return g(c.Path)
-}
+func (noRoom) Keep(context.Context, gate.Held, ...gate.Part) (string, error) { return "", errTest }
 
 var mode = []byte{0xa4, 1, 0, 0} // 0644
 

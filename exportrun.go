@@ -8,6 +8,7 @@ import (
 	"path"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/workspace"
 )
 
@@ -63,20 +64,17 @@ func (s *Sandbox) gateExport(ctx context.Context, d *exportDraft) error {
 		if o.State != Exported || o.Type != workspace.File {
 			continue
 		}
-		content, err := d.open(o)
-		if err != nil {
-			return fmt.Errorf("export %q of sandbox %s: read it again for the gate: %w", o.Path, s.id, err)
-		}
-		err = s.gateExported(ctx, o, content)
-		content.Close()
-		var held *WithheldError
+		report, err := s.gateFile(ctx, gate.File{
+			Name: o.Path, Mode: o.Mode, Dest: o.Dest,
+			Open: func() (io.ReadCloser, error) { return d.open(o) },
+		})
 		switch {
-		case errors.As(err, &held):
-			if err := d.withhold(o, held.Reason); err != nil {
-				return fmt.Errorf("export %q of sandbox %s: take it out again: %w", o.Path, s.id, err)
-			}
 		case err != nil:
 			return fmt.Errorf("export files of sandbox %s: the gate failed on %q, so nothing is exported: %w", s.id, o.Path, err)
+		case report.Withheld():
+			if err := d.withhold(o, withheldReason(&report)); err != nil {
+				return fmt.Errorf("export %q of sandbox %s: take it out again: %w", o.Path, s.id, err)
+			}
 		}
 	}
 	return nil
@@ -84,7 +82,11 @@ func (s *Sandbox) gateExport(ctx context.Context, d *exportDraft) error {
 
 // recordExports records what is about to be put in its place, and what is not.
 func (s *Sandbox) recordExports(ctx context.Context, drafts []*exportDraft) error {
-	return s.runtime.record(ctx, Event{Act: "export", Sandbox: s.id, Backend: s.backend})
+	event := Event{Act: ActExport, Sandbox: s.id, Backend: s.backend}
+	for _, d := range drafts {
+		event.Exports = append(event.Exports, d.outcomes...)
+	}
+	return s.runtime.record(ctx, event)
 }
 
 // insidePath is the clean, absolute path that a caller means.
@@ -93,15 +95,4 @@ func insidePath(name, workdir string) string {
 		return path.Clean(name)
 	}
 	return path.Join("/", workdir, name)
-}
-
-func (s *Sandbox) gateExported(ctx context.Context, o *ExportOutcome, content io.Reader) error {
-	if s.runtime.Gate == nil {
-		return nil
-	}
-	gate, ok := s.runtime.Gate.(FileGate)
-	if !ok {
-		return fmt.Errorf("the gate does not look at files (it is no FileGate): %w", errors.ErrUnsupported)
-	}
-	return gate.CheckFile(ctx, s.id, workspace.Change{Path: o.Dest, Kind: workspace.Added, Type: workspace.File, Mode: o.Mode, Size: o.Size, SHA256: o.SHA256}, content)
 }

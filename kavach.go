@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
@@ -54,9 +55,9 @@ type Runtime struct {
 	// record is kept.
 	Audit Audit
 
-	// Gate is what output passes through before anybody sees it. Nil: output
-	// is released as it is. One that is a FileGate also looks at files.
-	Gate Gate
+	// Gate is what output and files pass through before anybody sees them. Nil: the
+	// zero gate.Gate, which scans as policies say and keeps nothing that it withholds.
+	Gate *gate.Gate
 
 	// Credentials gives each command what it may use. Nil: nothing.
 	Credentials Credentials
@@ -74,6 +75,11 @@ type Config struct {
 	// Backend is the name of the backend; "" or "auto": the first in Order that
 	// proves all that Policy asks for.
 	Backend string
+
+	// Secrets are values that commands are given, in whatever way, and that must
+	// not leave: the gate looks for them in all that does. Create fails where one is
+	// shorter than gate.MinSecret.
+	Secrets []gate.Secret
 }
 
 // ScoreError says that less was proven than the policy requires. The sandbox
@@ -117,16 +123,16 @@ func (r *Runtime) Create(ctx context.Context, cfg Config) (*Sandbox, error) {
 		return nil, ErrNoImages
 	}
 	files := &rootImage{images: r.Images, ref: cfg.Policy.Filesystem.Image, holders: 1}
-	sb, err := r.createOnFirst(ctx, candidates, cfg.Policy, files)
+	sb, err := r.createOnFirst(ctx, candidates, cfg, files)
 	return sb, errors.Join(err, files.letGo()) // which releases nothing where there is a sandbox
 }
 
 // createOnFirst makes a sandbox on the first backend that proves what the policy
 // asks for.
-func (r *Runtime) createOnFirst(ctx context.Context, candidates []backend.Backend, p policy.Policy, files *rootImage) (*Sandbox, error) {
+func (r *Runtime) createOnFirst(ctx context.Context, candidates []backend.Backend, cfg Config, files *rootImage) (*Sandbox, error) {
 	var refused []error
 	for _, b := range candidates {
-		sb, err := r.createOn(ctx, b, p, files)
+		sb, err := r.createOn(ctx, b, cfg, files)
 		if err == nil {
 			return sb, nil
 		}
@@ -205,7 +211,8 @@ func (r *Runtime) names() []string {
 
 // createOn makes a sandbox on one backend: audit, open its image, create, prove,
 // and refuse where less was proven than is required.
-func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Policy, files *rootImage) (*Sandbox, error) {
+func (r *Runtime) createOn(ctx context.Context, b backend.Backend, cfg Config, files *rootImage) (*Sandbox, error) {
+	p := cfg.Policy
 	if len(p.Wasm.Modules) > 0 && b.Name() != "wasm" {
 		return nil, &backend.UnsupportedError{
 			Backend: b.Name(), Control: policy.ImageVerified,
@@ -217,14 +224,26 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, p policy.Poli
 		return nil, &policy.FieldError{Field: field, Problem: "backend " + b.Name() + " runs no modules, and would show the machine's", Fix: "choose backend wasm, or leave it out"}
 	}
 	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
+	var err error
+	if sb.gate, err = r.openGate(sb.id, cfg); err != nil {
+		return nil, err
+	}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err
 	}
-	err := sb.create(ctx, b, files)
-	if err == nil {
+	if err = sb.create(ctx, b, files); err == nil {
 		return sb, nil
 	}
 	return nil, errors.Join(err, sb.Destroy(ctx))
+}
+
+// openGate opens the gate of a sandbox.
+func (r *Runtime) openGate(id string, cfg Config) (*gate.Session, error) {
+	g := r.Gate
+	if g == nil {
+		g = new(gate.Gate)
+	}
+	return g.Open(gate.Options{Sandbox: id, Policy: cfg.Policy.Gate, Secrets: cfg.Secrets})
 }
 
 // wasmOnly names a field that only backend wasm can carry out. Empty: there is none.

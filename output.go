@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 )
 
 // tailSize is how much of the end of stderr is kept to explain a failure from.
@@ -26,17 +27,20 @@ type streams struct {
 	inside []*os.File
 	input  io.Reader
 	out    []*output      // stdout and stderr; of a terminal, stdout alone
+	gate   *gate.Command  // what all output passes through
 	wg     sync.WaitGroup // the readers of output
 }
 
 // output is one stream on its way out.
 type output struct {
-	stream    Stream
+	name      string // "stdout" or "stderr"
 	pipe      *os.File
-	sink      io.WriteCloser // the gate, or what is behind it
-	collected *bytes.Buffer  // nil: live
-	limit     int64          // bytes that get through; negative: all
-	terminal  bool           // it is what a terminal shows
+	sink      io.Writer     // the gate
+	collected *bytes.Buffer // nil: live
+	caller    io.Writer     // what is collected for the caller's own writer goes there in the end; nil: into the Result
+	announce  func() error  // of caller
+	limit     int64         // bytes that get through; negative: all
+	terminal  bool          // it is what a terminal shows
 
 	// Written by the reader, read after wg.
 	tail      []byte
@@ -52,12 +56,14 @@ type released struct {
 	stderrTail     []byte
 	truncated      bool
 	digests        []Digest
+	report         gate.Report
 	err            error
 }
 
 // open makes the pipes of a command and puts the gate before the caller.
 func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cmd) (_ *streams, err error) {
-	st := &streams{input: cmd.Stdin}
+	st := &streams{gate: s.gate.Command(exec, cmd.Terminal != nil)}
+	st.input = st.gate.Input(cmd.Stdin)
 	defer func() {
 		if err != nil {
 			st.abandon()
@@ -87,13 +93,10 @@ func (s *Sandbox) open(ctx context.Context, exec int, cmd Cmd, inner *backend.Cm
 		}
 		st.inside = append(st.inside, w)
 		o := &output{
-			stream: Stream{Sandbox: s.id, Exec: exec, Name: want.name},
-			pipe:   r, limit: int64(s.policy.Resources.Effective().Output), terminal: cmd.Terminal != nil,
+			name: want.name, pipe: r, limit: int64(s.policy.Resources.Effective().Output), terminal: cmd.Terminal != nil,
 		}
 		st.out, *want.inner = append(st.out, o), w
-		if err := o.connect(s.runtime, want.to, announce); err != nil {
-			return nil, err
-		}
+		o.connect(s, st.gate, want.to, announce)
 	}
 	return st, nil
 }
@@ -105,23 +108,19 @@ func (s *Sandbox) releaser(ctx context.Context, exec int) func() error {
 	})
 }
 
-// connect puts together: limit → gate → digest → caller or buffer.
-func (o *output) connect(r *Runtime, to io.Writer, announce func() error) error {
-	if to == nil {
-		o.collected = new(bytes.Buffer)
+// connect puts together: limit → gate → digest → caller or buffer. What the policy
+// has collected is for the caller when its end is on record.
+func (o *output) connect(s *Sandbox, g *gate.Command, to io.Writer, announce func() error) {
+	collect := to == nil
+	if collect || s.gate.Collected() {
+		o.collected, o.caller, o.announce = new(bytes.Buffer), to, announce
 		to, announce = o.collected, func() error { return nil }
 	}
 	o.digest = &digester{to: to, announce: announce}
-	if r.Audit != nil {
+	if s.runtime.Audit != nil {
 		o.digest.hash = sha256.New()
 	}
-	if r.Gate == nil {
-		o.sink = nopCloser{o.digest}
-		return nil
-	}
-	sink, err := r.Gate.Open(o.stream, o.digest)
-	o.sink = sink
-	return err
+	o.sink = g.Stream(o.name, o.digest, collect)
 }
 
 // started is called when the command has its own copies of the pipes.
@@ -156,11 +155,7 @@ func (st *streams) abandon() {
 		o.pipe.Close()
 	}
 	st.wg.Wait()
-	for _, o := range st.out {
-		if o.sink != nil {
-			_ = o.sink.Close() // nothing was written to it
-		}
-	}
+	_, _ = st.gate.Finish(context.Background()) // nothing was written to it
 }
 
 // floodRate is how many bytes a second are read at most when the limit is
@@ -263,7 +258,7 @@ func (o *output) take(p []byte) {
 
 // finish waits for the end of the output, but not for what a left-over process
 // may still write, and asks the gate for its verdict.
-func (st *streams) finish() released {
+func (st *streams) finish(ctx context.Context) released {
 	if st.stdin != nil {
 		st.stdin.Close()
 	}
@@ -280,10 +275,15 @@ func (st *streams) finish() released {
 	var r released
 	for _, o := range st.out {
 		o.pipe.Close()
-		r.err = errors.Join(r.err, o.failed, o.sink.Close())
 		r.truncated = r.truncated || o.truncated || o.held
+	}
+	r.report, r.err = st.gate.Finish(ctx)
+	for _, o := range st.out {
+		if !r.report.Withheld() && !errors.Is(r.err, o.failed) { // else the gate has said it
+			r.err = errors.Join(r.err, o.failed)
+		}
 		if o.digest.n > 0 {
-			r.digests = append(r.digests, o.digest.sum(o.stream.Name))
+			r.digests = append(r.digests, o.digest.sum(o.name))
 		}
 	}
 	two := len(st.out) == 2
@@ -300,10 +300,26 @@ func (st *streams) finish() released {
 }
 
 func (o *output) bytes() []byte {
-	if o.collected == nil {
+	if o.collected == nil || o.caller != nil {
 		return nil
 	}
 	return o.collected.Bytes()
+}
+
+// deliver hands over what was collected for callers' own writers.
+func (st *streams) deliver() error {
+	for _, o := range st.out {
+		if o.caller == nil || o.collected.Len() == 0 {
+			continue
+		}
+		if err := o.announce(); err != nil {
+			return err
+		}
+		if _, err := o.caller.Write(o.collected.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // digester counts and hashes what was let out, where there is a record to put
@@ -330,7 +346,3 @@ func (d *digester) Write(p []byte) (int, error) {
 func (d *digester) sum(stream string) Digest {
 	return Digest{Stream: stream, Bytes: d.n, SHA256: hex.EncodeToString(d.hash.Sum(nil))}
 }
-
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }

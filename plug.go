@@ -3,10 +3,10 @@ package kavach
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/workspace"
 )
@@ -32,6 +32,7 @@ const (
 	ActResume  Act = "resume"
 	ActHalt    Act = "halt"    // before every command is ended
 	ActApply   Act = "apply"   // before the first change is applied to the host
+	ActExport  Act = "export"  // before the first file is put in its place on the host
 	ActDestroy Act = "destroy" // after everything is removed
 )
 
@@ -53,6 +54,7 @@ type Event struct {
 	Result  *Result            // ActResult, without Stdout and Stderr
 	Digests []Digest           // ActResult: what left
 	Changes []workspace.Change // ActApply: what will leave, with digests
+	Exports []ExportOutcome    // ActExport: what will leave, with digests, and what will not
 	Err     string             // why it failed; empty: it did not
 }
 
@@ -63,47 +65,17 @@ type Digest struct {
 	SHA256 string
 }
 
-// Stream says which output of which command a gate is looking at.
-type Stream struct {
-	Sandbox string
-	Exec    int
-	Name    string // "stdout" or "stderr"
-}
-
-// Gate looks at output before anybody else does.
-type Gate interface {
-	// Open returns what the bytes of s are written to. What may be released is
-	// written to out: at once, or held back for as long as a match may still be
-	// beginning. Close is called at the end of the stream, releases what is
-	// left, and returns a *WithheldError where the verdict is against it. An
-	// error of Write withholds all that follows.
-	Open(s Stream, out io.Writer) (io.WriteCloser, error)
-}
-
-// FileGate is a Gate that also looks at what would be applied to the host of
-// writable mounts. Where Runtime.Gate is none, nothing is applied.
-type FileGate interface {
-	Gate
-
-	// CheckFile is called for each change before any is applied. content is what
-	// a file will hold, and nil for all else (deletions, modes, directories,
-	// links). A *WithheldError withholds this change; any other error all of
-	// them. The digest in c is of that content.
-	CheckFile(ctx context.Context, sandbox string, c workspace.Change, content io.Reader) error
-}
-
-// WithheldError says that the gate did not let something out.
+// WithheldError says that the gate did not let something out that a caller asked for
+// itself: memory of a plugin. Of a command's output, and of files, that is no error
+// but an outcome.
 type WithheldError struct {
-	Stream Stream
-	Path   string // of a file; empty: it is about Stream
-	Reason string
+	Sandbox string
+	Name    string // "memory"
+	Report  gate.Report
 }
 
 func (e *WithheldError) Error() string {
-	if e.Path != "" {
-		return fmt.Sprintf("%q was withheld: %s", e.Path, e.Reason)
-	}
-	return fmt.Sprintf("%s of sandbox %s was withheld: %s", e.Stream.Name, e.Stream.Sandbox, e.Reason)
+	return fmt.Sprintf("%s of sandbox %s was withheld: %s", e.Name, e.Sandbox, e.Report.Reason)
 }
 
 // Images finds the files of container images. *image.Store of package image is

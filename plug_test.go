@@ -16,6 +16,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -27,7 +28,7 @@ type world struct {
 	events  []kavach.Event
 
 	refuse kavach.Act // the audit log does not take this
-	gate   *gate
+	gate   *words
 	attach error // of Credentials.Attach
 	detach error
 	start  error // of Instance.Start
@@ -59,7 +60,7 @@ func (w *world) runtime() *kavach.Runtime {
 	rt := &kavach.Runtime{Backends: []backend.Backend{w}, Audit: w, Credentials: (*lender)(w)}
 	if w.gate != nil {
 		w.gate.world = w
-		rt.Gate = w.gate
+		rt.Gate = w.gate.gate()
 	}
 	return rt
 }
@@ -208,50 +209,50 @@ func (l *lender) Attach(_ context.Context, _ string, cmd *backend.Cmd) (func() e
 
 // Gate
 
-// gate replaces a word, refuses a stream that holds another, and does not open
-// or breaks down where it is told to.
-type gate struct {
-	world            *world
-	redact, withhold string
-	noOpen, noWrite  string // names of streams
+// words is a scanner that finds words, each of its own severity. It notes which
+// streams it is opened for, and crashes on one of them.
+type words struct {
+	world *world
+	find  map[string]gate.Severity
+	crash string // name of the stream
 }
 
-type sink struct {
-	*gate
-	stream kavach.Stream
-	out    io.Writer
-	held   bytes.Buffer
+func (w *words) gate() *gate.Gate {
+	return &gate.Gate{Scanners: []gate.Scanner{{Name: "words", Version: "1", New: func(s gate.Subject) gate.Search {
+		if w.world != nil && s.Depth == 0 {
+			w.world.note("open %s", s.Name)
+		}
+		return &wordSearch{w, s.Name, s.Depth}
+	}}}}
 }
 
-func (g *gate) Open(s kavach.Stream, out io.Writer) (io.WriteCloser, error) {
-	if s.Name == g.noOpen {
-		return nil, errTest
-	}
-	g.world.note("open %s", s.Name)
-	return &sink{gate: g, stream: s, out: out}, nil
+type wordSearch struct {
+	*words
+	name  string
+	depth int
 }
 
-func (s *sink) Write(p []byte) (int, error) {
-	if s.stream.Name == s.noWrite {
-		return 0, errTest
+func (s *wordSearch) Next(w gate.Window, found func(gate.Match)) gate.Hold {
+	if s.name == s.crash {
+		panic("the test says so")
 	}
-	return s.held.Write(p)
-}
-
-func (s *sink) Close() error {
-	s.world.note("close %s", s.stream.Name)
-	text := s.held.String()
-	if s.withhold != "" && strings.Contains(text, s.withhold) {
-		return &kavach.WithheldError{Stream: s.stream, Reason: "a secret"}
+	if w.End && s.world != nil && s.depth == 0 {
+		s.world.note("close %s", s.name)
 	}
-	if s.redact != "" {
-		text = strings.ReplaceAll(text, s.redact, "[redacted]")
+	for word, severity := range s.find {
+		for at := max(0, w.Fresh-len(word)+1); ; {
+			i := bytes.Index(w.Data[at:], []byte(word))
+			if i < 0 {
+				break
+			}
+			from := w.Start + int64(at+i)
+			found(gate.Match{Rule: "word", Severity: severity, Start: from, End: from + int64(len(word)), Preview: "…"})
+			at += i + 1
+		}
 	}
-	if text == "" {
-		return nil
-	}
-	_, err := io.WriteString(s.out, text)
-	return err
+	tail := w.Tail()
+	const longest = 16
+	return gate.Hold{Keep: max(w.Start, tail-longest), Soft: max(w.Start, tail-longest), Hard: tail}
 }
 
 func say(out, err string) kavach.Cmd { return kavach.Cmd{Args: []string{"say", out, err}} }
@@ -259,7 +260,7 @@ func say(out, err string) kavach.Cmd { return kavach.Cmd{Args: []string{"say", o
 // Everything in its order: nothing happens before its record.
 func TestOrder(t *testing.T) {
 	w := newWorld()
-	w.gate = &gate{}
+	w.gate = &words{}
 	sb := w.create(t)
 	if _, err := sb.Run(t.Context(), say("x", "")); err != nil {
 		t.Fatal(err)
@@ -271,7 +272,7 @@ func TestOrder(t *testing.T) {
 	}
 	want := []string{
 		"record create", "make", "prove", "record prove",
-		"record exec", "attach", "open stdout", "open stderr", "start say x ", "end", "detach", "close stdout", "close stderr", "record result",
+		"record exec", "attach", "start say x ", "end", "detach", "open stdout", "close stdout", "record result",
 		"record pause", "freeze", "record resume", "thaw",
 		"unmake", "record destroy",
 	}
@@ -414,67 +415,64 @@ func TestEvents(t *testing.T) {
 }
 
 func TestGate(t *testing.T) {
+	block := policy.Policy{Gate: policy.Gate{Block: policy.SeverityHigh}}
 	tests := []struct {
-		gate           gate
+		gate           words
+		policy         policy.Policy
 		stdout, stderr string
-		withheld       string // name of the stream
-		err            error
+		verdict        gate.Verdict
 		why            string
 	}{
-		{gate{}, "one two", "three", "", nil, "nothing against it"},
-		{gate{redact: "two"}, "one [redacted]", "three", "", nil, "what is redacted is"},
-		{gate{withhold: "two"}, "", "", "stdout", nil, "nothing of either stream, when one is withheld"},
-		{gate{withhold: "three"}, "", "", "stderr", nil, "nothing of either stream, when one is withheld"},
-		{gate{noWrite: "stdout"}, "", "", "", errTest, "a gate that fails lets nothing out"},
-		{gate{noOpen: "stderr"}, "", "", "", errTest, "nothing runs without its gate"},
+		{words{}, policy.Policy{}, "one two", "three", gate.Pass, "nothing against it"},
+		{words{find: map[string]gate.Severity{"two": gate.Medium}}, policy.Policy{}, "one [redacted:word]", "three", gate.Redact, "what is redacted is"},
+		{words{find: map[string]gate.Severity{"two": gate.Low}}, policy.Policy{}, "one two", "three", gate.Pass, "what is too little to be redacted is told"},
+		{words{find: map[string]gate.Severity{"two": gate.High}}, block, "", "", gate.Block, "nothing of either stream, when one is withheld"},
+		{words{find: map[string]gate.Severity{"three": gate.High}}, block, "", "", gate.Block, "nothing of either stream, when one is withheld"},
+		{words{crash: "stdout"}, policy.Policy{}, "", "", gate.Block, "a scanner that crashes lets nothing out"},
+		{words{crash: "stderr"}, policy.Policy{Gate: policy.Gate{Quarantine: policy.SeverityHigh}}, "", "", gate.Block, "nor where there is no quarantine to keep it"},
+		{words{find: map[string]gate.Severity{"two": gate.Critical}}, policy.Policy{Gate: policy.Gate{Mode: policy.GateOff}}, "one two", "three", "", "the policy has nothing looked at"},
 	}
 	for _, test := range tests {
 		for _, live := range []bool{false, true} {
-			w := newWorld()
-			g := test.gate
-			w.gate = &g
-			sb := w.create(t)
-			cmd := say("one two", "three")
-			var out, errs bytes.Buffer
-			if live {
-				cmd.Stdout, cmd.Stderr = &out, &errs
-			}
-			res, err := sb.Run(t.Context(), cmd)
-			if !live && res != nil {
-				out.Write(res.Stdout)
-				errs.Write(res.Stderr)
-			}
-			var withheld *kavach.WithheldError
-			switch {
-			case test.withheld != "":
-				if !errors.As(err, &withheld) || withheld.Stream.Name != test.withheld {
-					t.Errorf("%s: %v", test.why, err)
+			for _, mode := range []string{test.policy.Gate.Mode, policy.GateCollected} {
+				if test.policy.Gate.Mode == policy.GateOff {
+					mode = policy.GateOff
 				}
-			case !errors.Is(err, test.err):
-				t.Errorf("%s: %v", test.why, err)
-			}
-			if live && test.withheld != "" || live && test.err != nil {
-				// Live streams are let out each by itself.
-				if test.withheld != "stderr" && strings.Contains(out.String(), "two") || test.withheld == "stderr" && errs.Len() > 0 {
+				w := newWorld()
+				g := test.gate
+				w.gate = &g
+				p := test.policy
+				p.Gate.Mode = mode
+				sb := w.create(t, p)
+				cmd := say("one two", "three")
+				var out, errs bytes.Buffer
+				if live {
+					cmd.Stdout, cmd.Stderr = &out, &errs
+				}
+				res, err := sb.Run(t.Context(), cmd)
+				if err != nil || res.Gate.Verdict != test.verdict || res.Gate.Withheld() != (res.Gate.Reason != "") {
+					t.Fatalf("%s: %v, %+v", test.why, err, res)
+				}
+				if !live {
+					out.Write(res.Stdout)
+					errs.Write(res.Stderr)
+				}
+				alone := live && mode == "" && test.verdict == gate.Block // live streams are let out each by itself
+				if alone && (strings.Contains(out.String(), "two") && test.stderr == "" && g.find["three"] == 0 && g.crash != "stderr" || g.find["three"] != 0 && errs.Len() > 0) {
 					t.Errorf("%s: live %q %q", test.why, out.String(), errs.String())
 				}
-			} else if out.String() != test.stdout || errs.String() != test.stderr {
-				t.Errorf("%s: %q %q", test.why, out.String(), errs.String())
-			}
-			journal := w.journal()
-			if test.gate.noOpen != "" && slices.ContainsFunc(journal, func(s string) bool { return strings.HasPrefix(s, "start") }) {
-				t.Errorf("%s: %q", test.why, journal)
-			}
-			for _, name := range []string{"stdout", "stderr"} {
-				if slices.Contains(journal, "open "+name) && !slices.Contains(journal, "close "+name) {
-					t.Errorf("%s: the gate of %s stays open: %q", test.why, name, journal)
+				if !alone && (out.String() != test.stdout || errs.String() != test.stderr) {
+					t.Errorf("%s: %q %q", test.why, out.String(), errs.String())
 				}
-			}
-			// The digests are of what was let out, not of what was said.
-			for _, e := range w.events {
-				for _, d := range e.Digests {
-					if want := map[string]int{"stdout": out.Len(), "stderr": errs.Len()}[d.Stream]; live && d.Bytes != int64(want) {
-						t.Errorf("%s: digest of %d bytes, %d were let out", test.why, d.Bytes, want)
+				if off := slices.Contains(res.Unscanned, "stdout"); off != (mode == policy.GateOff) {
+					t.Errorf("%s: unscanned %q", test.why, res.Unscanned)
+				}
+				// The digests are of what was let out, not of what was said.
+				for _, e := range w.events {
+					for _, d := range e.Digests {
+						if want := map[string]int{"stdout": out.Len(), "stderr": errs.Len()}[d.Stream]; d.Bytes != int64(want) {
+							t.Errorf("%s: digest of %d bytes, %d were let out", test.why, d.Bytes, want)
+						}
 					}
 				}
 			}
@@ -482,14 +480,39 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// What a policy has collected reaches the caller's own writer when its end is on
+// record, and not before.
+func TestCollectedAfterTheRecord(t *testing.T) {
+	w := newWorld()
+	sb := w.create(t, policy.Policy{Gate: policy.Gate{Mode: policy.GateCollected}})
+	cmd := say("out", "")
+	cmd.Stdout = noting{w}
+	if _, err := sb.Run(t.Context(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	got := w.journal()
+	if end := got[len(got)-3:]; !slices.Equal(end, []string{"record result", "record release", "told out"}) {
+		t.Errorf("%q", got)
+	}
+	w.refuse = kavach.ActResult
+	if _, err := sb.Run(t.Context(), cmd); !errors.Is(err, errTest) || slices.Index(w.journal()[len(got):], "told out") >= 0 {
+		t.Errorf("%v, %q", err, w.journal()[len(got):])
+	}
+}
+
+// noting is a caller's writer.
+type noting struct{ w *world }
+
+func (n noting) Write(p []byte) (int, error) { n.w.note("told %s", p); return len(p), nil }
+
 func TestGateStaysClosedWhereNothingStarts(t *testing.T) {
 	w := newWorld()
-	w.gate, w.start = &gate{}, errTest
+	w.gate, w.start = &words{}, errTest
 	sb := w.create(t)
 	if _, err := sb.Run(t.Context(), say("x", "y")); !errors.Is(err, errTest) {
 		t.Fatal(err)
 	}
-	want := []string{"record exec", "attach", "open stdout", "open stderr", "start say x y", "close stdout", "close stderr", "detach", "record result"}
+	want := []string{"record exec", "attach", "start say x y", "detach", "record result"}
 	if got := w.journal()[4:]; !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
@@ -506,7 +529,7 @@ func TestCredentials(t *testing.T) {
 	}{
 		{"a command that ends", func(*world) {}, say("x", ""), 1, nil},
 		{"a command that does not start", func(w *world) { w.start = errTest }, say("x", ""), 1, errTest},
-		{"a gate that does not open", func(w *world) { w.gate = &gate{noOpen: "stdout"} }, say("x", ""), 1, errTest},
+		{"a gate that crashes", func(w *world) { w.gate = &words{crash: "stdout"} }, say("x", ""), 1, nil},
 		{"nothing is lent", func(w *world) { w.attach = errTest }, say("x", ""), 0, errTest},
 		{"they cannot be taken back", func(w *world) { w.detach = errTest }, say("x", ""), 1, errTest},
 		{"a command that is too late", func(*world) {}, kavach.Cmd{Args: []string{"wait"}, Timeout: 10 * time.Millisecond}, 1, nil},

@@ -1,7 +1,6 @@
 package kavach
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -237,18 +236,8 @@ func (g gated) Read(ctx context.Context, offset, n uint32) ([]byte, error) {
 		return nil, err
 	}
 	data, err := g.memory.Read(ctx, offset, n)
-	s := g.p.process
-	if err != nil || s.sandbox.runtime.Gate == nil {
-		return data, err
-	}
-	var out bytes.Buffer
-	sink, err := s.sandbox.runtime.Gate.Open(Stream{Sandbox: s.sandbox.id, Exec: s.exec, Name: "memory"}, &out)
 	if err != nil {
 		return nil, err
 	}
-	_, err = sink.Write(data)
-	if err = errors.Join(err, sink.Close()); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+	return g.p.process.sandbox.gateMemory(ctx, g.p.process.exec, data)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
 )
@@ -22,6 +23,7 @@ type Sandbox struct {
 	runtime *Runtime
 	backend string
 	policy  policy.Policy
+	gate    *gate.Session
 
 	// instance, score and image are set before the sandbox is handed out, and not
 	// changed afterwards. image is nil where the policy names none.
@@ -39,6 +41,7 @@ type Sandbox struct {
 	mu    sync.Mutex // guards what follows
 	state State
 	execs int
+	held  []FileReport
 }
 
 // ID names the sandbox on this machine.
@@ -54,6 +57,11 @@ func (s *Sandbox) Policy() policy.Policy { return s.policy }
 // Score is what was proven when the sandbox was made, before any command ran
 // in it.
 func (s *Sandbox) Score() score.Score { return s.score }
+
+// Know adds values that must not leave, for all commands that are started from now
+// on, and all files. The error matches gate.ErrShort where one is too short to be
+// found surely.
+func (s *Sandbox) Know(secrets ...gate.Secret) error { return s.gate.Know(secrets...) }
 
 // Notes is what a person should know of how the sandbox was made: what was left
 // out of a seccomp profile, for example. Empty: nothing.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/workspace"
 )
@@ -145,41 +147,28 @@ func (s *Sandbox) Apply(ctx context.Context, changes []workspace.Change) ([]work
 
 // gateChanges shows the gate what may be applied, and marks what it withholds.
 func (s *Sandbox) gateChanges(ctx context.Context, changes []workspace.Change, spaces map[string]*workspace.Workspace) error {
-	if s.runtime.Gate == nil {
-		return nil
-	}
-	gate, ok := s.runtime.Gate.(FileGate)
-	if !ok {
-		return fmt.Errorf("apply the changes of sandbox %s: the gate does not look at files (it is no FileGate), so nothing is applied: %w", s.id, errors.ErrUnsupported)
-	}
 	for i := range changes {
 		c := &changes[i]
-		if state, _ := c.Verdict(s.policy.Filesystem.Protected); state != workspace.Applied {
-			continue
+		if state, _ := c.Verdict(s.policy.Filesystem.Protected); state != workspace.Applied || c.SHA256 == "" {
+			continue // what has no content is names and modes
 		}
-		err := s.gateChange(ctx, gate, c, spaces[c.Mount])
-		var held *WithheldError
+		space := spaces[c.Mount]
+		file := gate.File{
+			Name: c.Path, Mode: c.Mode, Dest: filepath.Join(c.Mount, c.Path),
+			Open: func() (io.ReadCloser, error) { return space.Open(c) },
+		}
+		if c.Kind == workspace.Modified {
+			file.Given = func() (io.ReadCloser, error) { return space.OpenBase(c) }
+		}
+		report, err := s.gateFile(ctx, file)
 		switch {
-		case errors.As(err, &held):
-			c.Withhold(held.Reason)
 		case err != nil:
 			return fmt.Errorf("apply the changes of sandbox %s: the gate failed on %q, so nothing is applied: %w", s.id, c.Path, err)
+		case report.Withheld():
+			c.Withhold(withheldReason(&report))
 		}
 	}
 	return nil
-}
-
-func (s *Sandbox) gateChange(ctx context.Context, gate FileGate, c *workspace.Change, space *workspace.Workspace) error {
-	var content io.Reader
-	if c.SHA256 != "" {
-		f, err := space.Open(c)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		content = f
-	}
-	return gate.CheckFile(ctx, s.id, *c, content)
 }
 
 // recordChanges records what is about to be applied.
@@ -193,10 +182,12 @@ func (s *Sandbox) recordChanges(ctx context.Context, changes []workspace.Change)
 	return s.runtime.record(ctx, event)
 }
 
-// unscanned lists what commands change on the host themselves, with nobody
-// looking.
+// unscanned lists what leaves with nobody looking.
 func unscanned(p *policy.Policy) []string {
 	var paths []string
+	if p.Gate.Mode == policy.GateOff {
+		paths = append(paths, "stdout", "stderr")
+	}
 	for _, m := range p.Filesystem.Mounts {
 		if m.Access == policy.AccessDirect {
 			paths = append(paths, m.Source)

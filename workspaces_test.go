@@ -3,11 +3,9 @@
 package kavach_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/workspace"
 )
@@ -134,36 +133,11 @@ func TestApplyProtected(t *testing.T) {
 	}
 }
 
-// filter is a gate that looks at files: it withholds those with a word in them.
-type filter struct {
-	gate
-	word   string
-	broken bool
-	seen   []string
-}
-
-func (f *filter) CheckFile(_ context.Context, _ string, c workspace.Change, content io.Reader) error {
-	f.seen = append(f.seen, c.Path)
-	if f.broken {
-		return errTest
-	}
-	if content == nil {
-		return nil
-	}
-	text, err := io.ReadAll(content)
-	if err != nil {
-		return err
-	}
-	if bytes.Contains(text, []byte(f.word)) {
-		return &kavach.WithheldError{Path: c.Path, Reason: "a secret"}
-	}
-	return nil
-}
-
 func TestFileGate(t *testing.T) {
 	files := map[string]string{"a": "harmless", "b": "the secret is x", "c": "harmless", ".bashrc": "x"}
-	create := func(g kavach.Gate) (*kavach.Sandbox, string) {
+	create := func(g *gate.Gate, how policy.Gate) (*kavach.Sandbox, string) {
 		w, base, p := writable(t, files)
+		p.Gate = how
 		sb, err := (&kavach.Runtime{Backends: []backend.Backend{w}, Gate: g}).Create(t.Context(), kavach.Config{Backend: "noop", Policy: p})
 		if err != nil {
 			t.Fatal(err)
@@ -171,23 +145,44 @@ func TestFileGate(t *testing.T) {
 		return sb, base
 	}
 
-	g := &filter{word: "secret"}
-	sb, base := create(g)
-	if out, err := settle(t, sb); err != nil || states(out) != ".bashrc protected, a applied, b withheld, c applied" || out[2].Reason != "a secret" {
+	seen := newWorld()
+	high := &words{world: seen, find: map[string]gate.Severity{"secret": gate.High}}
+	sb, base := create(high.gate(), policy.Gate{})
+	out, err := settle(t, sb)
+	if err != nil || states(out) != ".bashrc protected, a applied, b withheld, c applied" || !strings.Contains(out[2].Reason, "word (high)") {
 		t.Errorf("%v: %s", err, states(out))
 	}
-	if got := namesIn(t, base); got != "a c" || strings.Join(g.seen, " ") != "a b c" {
-		t.Errorf("the host has %q, and the gate saw %q", got, g.seen)
+	if got := namesIn(t, base); got != "a c" || strings.Join(seen.journal(), " ") != "open a close a open b close b open c close c" {
+		t.Errorf("the host has %q, and the gate saw %q", got, seen.journal())
+	}
+	if r := sb.FileReports(); len(r) != 1 || r[0].Path != "b" || r[0].Verdict != gate.Block || len(r[0].Findings) != 1 {
+		t.Errorf("%+v", r)
 	}
 
-	sb, base = create(&filter{broken: true})
-	if _, err := settle(t, sb); !errors.Is(err, errTest) || namesIn(t, base) != "" {
-		t.Errorf("a gate that breaks down: %v, the host has %q", err, namesIn(t, base))
+	tests := []struct {
+		severity gate.Severity
+		policy   policy.Gate
+		want     string
+		why      string
+	}{
+		{gate.Medium, policy.Gate{}, "a b c", "what would be redacted in output is no reason to withhold a file"},
+		{gate.Medium, policy.Gate{Block: policy.SeverityMedium}, "a c", "unless the policy says so"},
+		{gate.High, policy.Gate{Redact: policy.Off}, "a b c", "nothing is, where nothing is redacted"},
+		{gate.High, policy.Gate{Ignore: []string{"word"}}, "a b c", "a rule that does not count"},
+		{gate.Low, policy.Gate{Severity: map[string]string{"word": policy.SeverityHigh}}, "a c", "a rule that counts for more"},
+		{gate.High, policy.Gate{Mode: policy.GateOff}, "a b c", "no gate at all"},
+	}
+	for _, test := range tests {
+		w := &words{find: map[string]gate.Severity{"secret": test.severity}}
+		sb, base := create(w.gate(), test.policy)
+		if _, err := settle(t, sb); err != nil || namesIn(t, base) != test.want {
+			t.Errorf("%s: %v, the host has %q", test.why, err, namesIn(t, base))
+		}
 	}
 
-	sb, base = create(&gate{world: newWorld()})
-	if _, err := settle(t, sb); !errors.Is(err, errors.ErrUnsupported) || namesIn(t, base) != "" {
-		t.Errorf("a gate that cannot look at files: %v, the host has %q", err, namesIn(t, base))
+	sb, base = create((&words{crash: "b"}).gate(), policy.Gate{})
+	if out, err := settle(t, sb); err != nil || namesIn(t, base) != "a c" {
+		t.Errorf("a scanner that crashes: %v %s, the host has %q", err, states(out), namesIn(t, base))
 	}
 }
 

@@ -34,9 +34,9 @@ func (s *Session) File(ctx context.Context, f File) (Report, error) {
 				s.remember(text)
 			}
 		})
-		if err != nil {
+		if ctx.Err() != nil {
 			return Report{Verdict: Block}, err
-		}
+		} // what cannot be read counts as nothing given
 	}
 	var l ledger
 	err := s.each(ctx, f, f.Open, func(m Match, text []byte) {
@@ -104,7 +104,7 @@ func (s *Session) each(ctx context.Context, f File, open func() (io.ReadCloser, 
 		return err
 	}
 	defer content.Close()
-	g := guard{search: newScan(Subject{Name: f.Name, File: true, Mode: f.Mode}, s.current()), timeout: s.timeout}
+	g := s.guard(Subject{Name: f.Name, File: true, Mode: f.Mode})
 	var (
 		data  []byte
 		start int64

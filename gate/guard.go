@@ -9,6 +9,7 @@ import (
 // nothing else is harmed. One that takes too long is left behind, with the bytes that
 // it looks at: no goroutine can be ended from outside.
 type guard struct {
+	open    func() Search // called with the first bytes: what nobody writes to costs nothing
 	search  Search
 	timeout time.Duration
 	failed  error // why nothing more can be looked at
@@ -18,6 +19,9 @@ type guard struct {
 func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 	if g.failed != nil {
 		return h, nil, g.failed
+	}
+	if g.search == nil && len(w.Data) == 0 {
+		return None(w), nil, nil
 	}
 	type outcome struct {
 		hold  Hold
@@ -29,6 +33,9 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		var o outcome
 		defer func() { done <- o }()
 		defer func() { o.crash = recover() }()
+		if g.search == nil {
+			g.search = g.open()
+		}
 		o.hold = g.search.Next(w, func(m Match) { o.found = append(o.found, m) })
 	}()
 	late := time.NewTimer(g.timeout)

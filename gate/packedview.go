@@ -104,7 +104,7 @@ func nextMember(data []byte, i int, end bool) (at int, h header, ok bool) {
 	for ; ; i++ {
 		g, z := bytes.Index(data[i:], gzipMagic), bytes.Index(data[i:], zipMagic)
 		if g < 0 && z < 0 {
-			return max(i, len(data)-len(zipMagic)+1), h, false
+			return max(i, len(data)-max(endsWith(data, gzipMagic), endsWith(data, zipMagic))), h, false
 		}
 		if z < 0 || g >= 0 && g < z {
 			i += g
@@ -121,6 +121,16 @@ func nextMember(data []byte, i int, end bool) (at int, h header, ok bool) {
 			return i, h, false // the rest of it is to come
 		}
 	}
+}
+
+// endsWith is how many bytes at the end of data are the beginning of magic.
+func endsWith(data, magic []byte) int {
+	for n := min(len(data), len(magic)-1); n > 0; n-- {
+		if bytes.HasSuffix(data, magic[:n]) {
+			return n
+		}
+	}
+	return 0
 }
 
 // gzipHeader is how long the header is (RFC 1952, 2.3). Not ok: it is not all there.

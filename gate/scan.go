@@ -36,6 +36,9 @@ func (s *scan) Next(w Window, found func(Match)) Hold {
 		all.Soft = min(all.Soft, h.Soft)
 		all.Hard = min(all.Hard, h.Hard)
 	}
+	if w.End {
+		return None(w)
+	}
 	all.Soft = min(all.Soft, all.Hard)
 	all.Keep = max(w.Start, min(all.Keep, all.Soft))
 	return all

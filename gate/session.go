@@ -113,8 +113,12 @@ func (s *Session) Know(secrets ...Secret) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.secrets = append(s.secrets, secrets...)
+	s.scanners = s.chosen()
+	if len(s.secrets) == 0 {
+		return nil
+	}
 	known, short := Known(s.secrets)
-	s.scanners = append([]Scanner{known}, s.chosen()...)
+	s.scanners = append([]Scanner{known}, s.scanners...)
 	if len(short) > 0 && len(secrets) > 0 {
 		return fmt.Errorf("secrets %q: %w: they need %d bytes", short, ErrShort, MinSecret)
 	}
@@ -135,11 +139,12 @@ func (s *Session) chosen() []Scanner {
 // Scanners are all that a policy can name.
 func Scanners() []Scanner { return []Scanner{Secrets(), Personal(), Terminal(), Content()} }
 
-// current are the scanners as of now.
-func (s *Session) current() []Scanner {
+// guard begins to look at a subject, with the scanners of now.
+func (s *Session) guard(subject Subject) guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.scanners
+	scanners := s.scanners
+	return guard{timeout: s.timeout, open: func() Search { return newScan(subject, scanners) }}
 }
 
 // counts says how severe a match is under the policy; 0: it does not count. Text is

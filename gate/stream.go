@@ -56,7 +56,7 @@ type span struct {
 func newStream(s *Session, subject Subject, out io.Writer, live bool) *stream {
 	return &stream{
 		session: s, name: subject.Name, live: live, out: out,
-		guard: guard{search: newScan(subject, s.current()), timeout: s.timeout},
+		guard: s.guard(subject),
 	}
 }
 

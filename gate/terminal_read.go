@@ -141,13 +141,12 @@ func (s *terminalSearch) begins(p *peek, i int) bool {
 // bare reads a control of one byte that is no part of a character. In other
 // encodings it is a letter, so that it counts only where a whole sequence follows.
 func (s *terminalSearch) bare(p *peek, i int) sequence {
-	seq := s.dispatch(p, i, i+1, p.b[i]-ofC1)
-	if p.short || seq.torn {
-		return seq
+	kind, next := p.b[i]-ofC1, p.at(i+1)
+	if param := next >= '0' && next <= '?'; !param && (kind != '_' || next != 'G') {
+		return sequence{end: i + 1, torn: s.begins(p, i+1)}
 	}
-	next := p.at(i + 1)
-	param := next >= '0' && next <= '?'
-	if kind := p.b[i] - ofC1; !param && (kind != '_' || next != 'G') || seq.rule == "terminal-unterminated" {
+	seq := s.dispatch(p, i, i+1, kind)
+	if !seq.torn && seq.rule == "terminal-unterminated" {
 		return sequence{end: i + 1}
 	}
 	return seq

@@ -24,6 +24,19 @@ func (w *Workspace) Open(c *Change) (io.ReadCloser, error) {
 	return os.NewFile(uintptr(fd), c.Path), nil
 }
 
+// OpenBase opens what the host has in the place of a file that Diff has listed as
+// modified.
+func (w *Workspace) OpenBase(c *Change) (io.ReadCloser, error) {
+	if !c.listed || c.Type != File || c.Kind != Modified {
+		return nil, fmt.Errorf("open what was at %q: it is no modified file: %w", c.Path, unix.EINVAL)
+	}
+	fd, err := openBeneath(int(w.Base.Fd()), c.Path, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("open what was at %q: %w", c.Path, err)
+	}
+	return os.NewFile(uintptr(fd), c.Path), nil
+}
+
 // file writes the content under a name of its own beside the file, and renames.
 func (a *applier) file(dir int, name string, c *Change) error {
 	src, err := a.Open(c)

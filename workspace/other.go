@@ -17,6 +17,9 @@ func (w *Workspace) Diff(context.Context) ([]Change, error) { return nil, errNoO
 // Open needs Linux.
 func (w *Workspace) Open(*Change) (io.ReadCloser, error) { return nil, errNoOverlay }
 
+// OpenBase is for Linux.
+func (w *Workspace) OpenBase(*Change) (io.ReadCloser, error) { return nil, errNoOverlay }
+
 // Apply needs Linux.
 func (w *Workspace) Apply(_ context.Context, changes []Change, _ []string) []Outcome {
 	var out []Outcome

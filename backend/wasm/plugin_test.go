@@ -16,6 +16,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 )
 
 func library(t testing.TB) kavach.Module {
@@ -353,7 +354,7 @@ func TestPluginAtOnce(t *testing.T) {
 	all.Wait()
 }
 
-// recorder keeps the acts, and gate replaces what it is to keep in.
+// recorder keeps the acts.
 type recorder struct {
 	mu   sync.Mutex
 	acts []string
@@ -366,26 +367,14 @@ func (r *recorder) Record(_ context.Context, e kavach.Event) error {
 	return nil
 }
 
-type gate struct{}
-
-func (gate) Open(s kavach.Stream, out io.Writer) (io.WriteCloser, error) {
-	return &gateStream{out}, nil
-}
-
-type gateStream struct{ out io.Writer }
-
-func (g *gateStream) Write(p []byte) (int, error) {
-	_, err := g.out.Write(bytes.ReplaceAll(p, []byte("module"), []byte("******")))
-	return len(p), err
-}
-func (*gateStream) Close() error { return nil }
-
 // TestPluginGateAndAudit: memory passes the gate wherever it is read, and what is
 // done is on record before it is.
 func TestPluginGateAndAudit(t *testing.T) {
 	r := &recorder{}
-	rt := &kavach.Runtime{Backends: []backend.Backend{newBackend(t)}, Gate: gate{}, Audit: r}
-	sb, err := rt.Create(t.Context(), kavach.Config{Policy: strict(t), Backend: Name})
+	rt := &kavach.Runtime{Backends: []backend.Backend{newBackend(t)}, Audit: r}
+	sb, err := rt.Create(t.Context(), kavach.Config{
+		Policy: strict(t), Backend: Name, Secrets: []gate.Secret{{Name: "PHRASE", Value: []byte("the module")}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +382,7 @@ func TestPluginGateAndAudit(t *testing.T) {
 	p := load(t, sb, library(t))
 	err = p.Do(t.Context(), func(ctx context.Context, i *kavach.PluginInstance) error {
 		text, err := i.Read(ctx, 16, 21)
-		if string(text) != "hello from the ******" {
+		if string(text) != "hello from [redacted:known-secret]" {
 			t.Errorf("%q", text)
 		}
 		return err
