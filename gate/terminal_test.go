@@ -179,6 +179,28 @@ func holdsAfterRedaction(t testing.TB, data []byte) {
 	}
 }
 
+// TestTerminalJoins: if only the whole sequence were taken away, what is around it
+// would become another; taken away is therefore what it cuts short, too.
+func TestTerminalJoins(t *testing.T) {
+	const whole = esc + "[2J"
+	for _, c := range []struct{ before, after, rule string }{
+		{esc, "]52;c;aGk=\a", "terminal-clipboard"},
+		{esc + "]", "52;c;aGk=\a", "terminal-clipboard"},
+		{esc + "[", "21t", "terminal-title"},
+		{"\xc2", "\x9b21t", "terminal-title"},
+	} {
+		list := driveSearch(t, Terminal(), Subject{}, []byte(c.before+c.after), nil)
+		if len(list) != 1 || list[0].Rule != c.rule {
+			t.Errorf("%q and %q would join, and %s is found in that", c.before, c.after, showMatches(list))
+		}
+		data := []byte(c.before + whole + c.after)
+		left := redactAll(data, driveSearch(t, Terminal(), Subject{}, data, nil), Medium)
+		if bytes.Contains(left, []byte(c.before)) {
+			t.Errorf("of %q is left %q", data, left)
+		}
+	}
+}
+
 func FuzzTerminal(f *testing.F) {
 	for _, c := range terminalCases {
 		f.Add([]byte(c.text))
