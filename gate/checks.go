@@ -7,10 +7,17 @@ import (
 	"hash/crc32"
 )
 
-// checks are tests that secrets of some formats pass, by the names that rules use.
-var checks = map[string]func(secret []byte) bool{
-	"crc62": crc62,
-	"jwt":   isJWT,
+// check is a test that secrets of some formats pass.
+type check struct {
+	passes    func(secret []byte) bool
+	otherwise Severity // of what does not
+}
+
+// checks are by the names that rules use. What fails the one was not issued, or in a
+// later format, and is still not for everybody; what fails the other is no token.
+var checks = map[string]check{
+	"crc62": {crc62, Medium},
+	"jwt":   {isJWT, Low},
 }
 
 // crc62 reports whether the last six characters, a number in base 62, are the

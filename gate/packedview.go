@@ -29,6 +29,12 @@ var (
 	zipMagic  = []byte{'P', 'K', 3, 4} // APPNOTE.TXT, 4.3.7
 )
 
+var unreadRule = Rule{
+	ID: UnreadRule, Scanner: "views", Severity: Low, Source: "kavach",
+	Description: "Something packed of which only the beginning was looked into: more comes out of it than is unpacked.",
+	Match:       "a member of a gzip or zip file that unpacks to more than 64 MiB",
+}
+
 var errTooMuch = errors.New("more comes out of it than is looked at")
 
 func isPacked(head []byte) bool {

@@ -89,8 +89,8 @@ func (r *secretRule) judge(w *Window, from, to int64, subject Subject) (Match, b
 			return m, false
 		}
 	}
-	if check := checks[r.Check]; check != nil && !check(secret) {
-		m.Severity = Low // it has the form, and was not issued
+	if c, ok := checks[r.Check]; ok && !c.passes(secret) {
+		m.Severity = c.otherwise
 	}
 	return m, true
 }

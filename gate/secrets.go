@@ -182,14 +182,15 @@ func (s *secretSearch) begin(id int32, at int64) {
 		return
 	}
 	r := run.rule.Rule
-	if len(run.threads) == 0 && len(run.starts) == 0 {
-		s.busy = append(s.busy, run)
-	}
+	idle := len(run.threads) == 0 && len(run.starts) == 0
 	for before := int64(r.Before[1]); before >= int64(r.Before[0]); before-- {
 		if b := (start{at - before, at + int64(r.Secret)}); b.at >= 0 {
 			b.secret = max(b.secret, b.at)
 			run.starts = append(run.starts, b)
 		}
+	}
+	if idle && len(run.starts) > 0 {
+		s.busy = append(s.busy, run)
 	}
 }
 

@@ -246,3 +246,13 @@ func because(list []Finding, worst Severity) string {
 	f := list[i]
 	return fmt.Sprintf("%s (%s) at byte %d of %s: %s", f.Rule, f.Severity, f.Offset, f.Stream, f.Preview)
 }
+
+// Rules are all rules of all scanners that a policy can name, by scanner, and of what
+// they are looked into with.
+func Rules() []Rule {
+	list := []Rule{knownRule}
+	for _, s := range Scanners() {
+		list = append(list, s.Rules()...)
+	}
+	return append(list, unreadRule)
+}

@@ -289,7 +289,7 @@ func (j *job) tellOutcomes(w *os.File, outcomes []workspace.Outcome) {
 func (j *job) codeWith(code int, outcomes []workspace.Outcome) int {
 	tried := func(o workspace.Outcome) bool { return o.State != workspace.Applied && o.State != workspace.Skipped }
 	if code == 0 && !j.diff && j.apply != applyNone && slices.ContainsFunc(outcomes, tried) {
-		return codeNotApplied
+		return codeWithheld
 	}
 	return code
 }

@@ -13,12 +13,12 @@ import (
 // Exit codes of kavach that are not the command's own, as with timeout(1),
 // env(1) and every container runtime.
 const (
-	codeNotApplied = 123
-	codeTimedOut   = 124
-	codeFailed     = 125
-	codeNotInvoke  = 126
-	codeNotFound   = 127
-	codeSignal     = 128
+	codeWithheld  = 123 // output, changes or exports
+	codeTimedOut  = 124
+	codeFailed    = 125
+	codeNotInvoke = 126
+	codeNotFound  = 127
+	codeSignal    = 128
 )
 
 // exitRow is a row of a table of exit codes.
@@ -28,7 +28,7 @@ type exitRow struct{ Code, Means string }
 // commands.md show.
 var exitCodes = []exitRow{
 	{"the command's", "the command ran and ended by itself"},
-	{fmt.Sprint(codeNotApplied), "the command ended with 0, and some of its changes (--rw) were not applied; stderr says which and why"},
+	{fmt.Sprint(codeWithheld), "the gate withheld the command's output; or the command ended with 0, and some of its changes (--rw) were not applied or files (--export) not exported; stderr says which and why"},
 	{fmt.Sprint(codeTimedOut), "the command was killed at its deadline (--timeout)"},
 	{fmt.Sprint(codeFailed), "kavach refused, failed, or was called wrongly; the command did not run to its end"},
 	{fmt.Sprint(codeNotInvoke), "the command is there and cannot be invoked"},
@@ -69,6 +69,8 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 // codeOf is the exit code for a command that ended.
 func codeOf(res *kavach.Result) int {
 	switch {
+	case res.Gate.Withheld():
+		return codeWithheld
 	case res.TimedOut:
 		return codeTimedOut
 	case res.Signal != 0:

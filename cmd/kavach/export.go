@@ -117,7 +117,7 @@ func tellExports(w *os.File, outcomes []kavach.ExportOutcome, verbose bool) {
 func codeWithExports(code int, outcomes []kavach.ExportOutcome) int {
 	left := func(o kavach.ExportOutcome) bool { return o.State != kavach.Exported }
 	if code == 0 && slices.ContainsFunc(outcomes, left) {
-		return codeNotApplied
+		return codeWithheld
 	}
 	return code
 }

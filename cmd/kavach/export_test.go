@@ -56,7 +56,7 @@ func TestCodeWithExports(t *testing.T) {
 		state kavach.ExportState
 		want  int
 	}{
-		{0, kavach.Exported, 0}, {0, kavach.ExportWithheld, codeNotApplied}, {0, kavach.ExportRefused, codeNotApplied}, {3, kavach.ExportRefused, 3},
+		{0, kavach.Exported, 0}, {0, kavach.ExportWithheld, codeWithheld}, {0, kavach.ExportRefused, codeWithheld}, {3, kavach.ExportRefused, 3},
 	} {
 		if got := codeWithExports(test.code, []kavach.ExportOutcome{{State: kavach.Exported}, {State: test.state}}); got != test.want {
 			t.Errorf("%+v: %d", test, got)

@@ -47,6 +47,7 @@ func (j *job) flagOf(field string) string {
 		"process.workdir":     {"--workdir", j.workdir},
 		"wasm.clock":          {"--wasm-clock", j.clock},
 		"wasm.seed":           {"--wasm-seed", j.seed},
+		"gate.mode":           {"--gate", j.gate},
 		"require.min_score":   {"--min-score", j.minScore},
 	}
 	if by, ok := set[field]; ok && by.value != "" {

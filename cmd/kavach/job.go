@@ -55,7 +55,7 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyWasm, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyWasm, f.applyExport, f.applyGate, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}

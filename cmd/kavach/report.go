@@ -23,7 +23,8 @@ type outcome struct {
 	Denials   []backend.Denial `json:"denials"`
 	Needed    *needed          `json:"needed,omitempty"` // nil: nothing was logged
 	Unscanned []string         `json:"unscanned"`
-	Usage     usage            `json:"usage"`
+	gated
+	Usage usage `json:"usage"`
 }
 
 type usage struct {
@@ -46,7 +47,7 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	o := outcome{
 		ExitCode: code,
 		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
-		Denials: res.Denials, Unscanned: res.Unscanned,
+		Denials: res.Denials, Unscanned: res.Unscanned, gated: newGated(&res.Gate),
 		Usage: usage{
 			WallMS: milliseconds(res.Usage.Wall), CPUMS: milliseconds(res.Usage.CPU),
 			MemoryPeak: res.Usage.MemoryPeak, PIDsPeak: res.Usage.PIDsPeak,
@@ -86,13 +87,18 @@ type report struct {
 	StderrBase64 string      `json:"stderr_base64,omitempty"`
 	Score        score.Score `json:"score"`
 
-	Changes []workspace.Outcome `json:"changes"`
+	Changes []workspace.Outcome    `json:"changes"`
+	Exports []kavach.ExportOutcome `json:"exports"`
 }
 
-func newReport(sb *kavach.Sandbox, res *kavach.Result, code int, changes []workspace.Outcome) report {
-	r := report{ID: sb.ID(), Backend: sb.Backend(), Image: imageOf(sb), outcome: newOutcome(res, code), Changes: changes, Score: sb.Score()}
+func newReport(sb *kavach.Sandbox, res *kavach.Result, code int, changes []workspace.Outcome, exports []kavach.ExportOutcome) report {
+	r := report{ID: sb.ID(), Backend: sb.Backend(), Image: imageOf(sb), outcome: newOutcome(res, code), Changes: changes, Exports: exports, Score: sb.Score()}
+	r.gated = r.withFiles(sb.FileReports())
 	if changes == nil {
 		r.Changes = []workspace.Outcome{}
+	}
+	if exports == nil {
+		r.Exports = []kavach.ExportOutcome{}
 	}
 	r.Stdout, r.StdoutBase64, r.StdoutBinary = asText(res.Stdout)
 	r.Stderr, r.StderrBase64, r.StderrBinary = asText(res.Stderr)

@@ -34,7 +34,7 @@ func newRoot() *command {
 		long: "Kavach runs code that nobody trusts, and knows how well it is confined.",
 		sub: []*command{
 			runCommand(), sessionCommand(), scoreCommand(), doctorCommand(), policyCommand(), imageCommand(),
-			quarantineCommand(),
+			scanCommand(), quarantineCommand(),
 			psCommand(), cleanCommand(), versionCommand(), completionCommand(), manCommand(), completeCommand(),
 		},
 	}

@@ -18,6 +18,8 @@ type runFlags struct {
 	workspaceFlags
 	imageFlags
 	wasmFlags
+	exportFlags
+	gateFlags
 
 	interactive bool
 	tty         bool
@@ -68,6 +70,10 @@ place of the host's. The image says which command is run where none is named,
 where it starts and as whom; the current directory is not shown then, unless
 --rw or --volume names it.
 
+What the command prints, and what it changes or exports, is looked at before it
+leaves: secrets are redacted in output, and files that hold some are kept in
+quarantine instead (kavach quarantine). --gate says when.
+
 A file that is a WebAssembly module of WASI preview 1 is run by backend wasm. It
 sees the directories that are shown, and nothing of the host's system.`,
 		exit: exitCodes,
@@ -75,6 +81,7 @@ sees the directories that are shown, and nothing of the host's system.`,
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   kavach run --rw . -- make
   kavach run --rw . --diff -- npm install
+  kavach run --export /tmp/report.pdf:. -- ./build-report
   kavach run --image alpine:3.20 -- cat /etc/os-release
   kavach run tool.wasm --its-own-flag
   echo data | kavach run -i -- wc -c
@@ -114,6 +121,8 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.seccomp, "seccomp", "", "PROFILE", "strict, default or off; or a file in the JSON of OCI or Docker, with a / or . in its name", seccompNames)
 	fs.Bool(&f.seccompLog, "seccomp-log", "", "refuse no system call, and say at the end which would have been refused")
 	f.registerWasm(fs)
+	f.registerExport(fs)
+	f.registerGate(fs)
 	fs.Texts(&f.bestEffort, "best-effort", "", "CONTROL", "go on without a control where this machine cannot enforce it; namespaces: without all that takes them", controlNames)
 	fs.Bool(&f.json, "json", "", "print one JSON object instead of the output")
 	fs.Bool(&f.verbose, "verbose", "", "say on stderr what was enforced and used")
@@ -127,7 +136,7 @@ func runSandboxed(f *runFlags, args []string) error {
 	}
 	j.announce(os.Stderr)
 	stop := catch()
-	rt := &kavach.Runtime{Backends: all.Using(f.runtime), Images: imagesFor(f.pull)}
+	rt := &kavach.Runtime{Backends: all.Using(f.runtime), Images: imagesFor(f.pull), Gate: theGate()}
 	sb, err := rt.Create(stop.ctx, j.config)
 	if err != nil {
 		return stop.instead(j.byFlag(err))
@@ -137,7 +146,14 @@ func runSandboxed(f *runFlags, args []string) error {
 	if j.cmd.Args, e.err = f.command(sb, j.named(args)); e.err == nil {
 		e = onConsole(j.console, func() ended { return attendUntil(stop, sb, j) })
 	}
-	var outcomes []workspace.Outcome
+	var (
+		exported []kavach.ExportOutcome
+		outcomes []workspace.Outcome
+	)
+	if e.err == nil {
+		exported, e.err = j.exports(stop, sb, e.res)
+		e.code = codeWithExports(e.code, exported)
+	}
 	if e.err == nil {
 		outcomes, e.err = j.changes(stop, sb, e.res)
 		e.code = j.codeWith(e.code, outcomes)
@@ -151,13 +167,14 @@ func runSandboxed(f *runFlags, args []string) error {
 		return e.err
 	}
 	if f.json {
-		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code, outcomes)); err != nil {
+		if err := writeJSON(os.Stdout, newReport(sb, e.res, e.code, outcomes, exported)); err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}
 	}
 	j.tell(os.Stderr, sb, e.res)
 	if !j.json {
 		j.tellOutcomes(os.Stderr, outcomes)
+		tellExports(os.Stderr, exported, j.verbose)
 	}
 	return exitStatus(e.code)
 }

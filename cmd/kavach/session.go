@@ -30,7 +30,7 @@ docs/session.md describes each request, reply and event.`,
 		flags: func(f *flags) { registerRuntime(f, &runtime) },
 		run: func([]string) error {
 			stop := catch()
-			s := newSession(stop.ctx, &kavach.Runtime{Backends: all.Using(runtime)}, os.Stdout)
+			s := newSession(stop.ctx, &kavach.Runtime{Backends: all.Using(runtime), Gate: theGate()}, os.Stdout)
 			s.wire.gone = func(error) { stop.cancel(nil) }
 			return s.serve(stop, os.Stdin)
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ func (j *job) tell(w *os.File, sb *kavach.Sandbox, res *kavach.Result) {
 		for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 			fmt.Fprintln(w, out.dim("kavach: "+hit))
 		}
+	}
+	if !j.json {
+		tellGate(w, out, &res.Gate, redactFrom(sb.Policy()))
 	}
 	if j.verbose || (codeOf(res) != 0 && !j.json) {
 		tellDenials(w, out, res.Denials)
@@ -98,8 +102,14 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 		line("limit", hit)
 	}
-	for _, path := range res.Unscanned {
-		line("unscanned", path+": the command could change it on the host by itself")
+	for _, what := range res.Unscanned {
+		if filepath.IsAbs(what) {
+			what += ": the command could change it on the host by itself"
+		}
+		line("unscanned", what)
+	}
+	for _, f := range res.Gate.Findings {
+		line("found", fmt.Sprintf("%s (%s) at byte %d of %s: %s", f.Rule, f.Severity, f.Offset, f.Stream, f.Preview))
 	}
 	line("usage", usageText(res.Usage))
 	for _, note := range append(j.notes, sb.Notes()...) {

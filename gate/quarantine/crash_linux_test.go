@@ -3,7 +3,6 @@ package quarantine
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -161,48 +160,106 @@ func TestTwoApprove(t *testing.T) {
 	}
 }
 
-// TestSteps stops an act after each of its steps, as if the machine had died, and
+// TestSteps stops acts after each of their steps, as if the machine had died, and
 // looks at what is there.
 func TestSteps(t *testing.T) {
 	tests := []struct {
-		step string
-		want State
-		why  string
+		act, step string
+		want      State // "": it is not there
+		why       string
 	}{
-		{"prepared", Held, "nothing is recorded"},
-		{"noted", Held, "the journal knows what was meant, and it did not happen"},
-		{"recorded", Approved, "it is approved, and Reveal has the content"},
+		{"keep", "written", "", "it is whole, and has no name"},
+		{"keep", "noted", "", "the journal knows what was meant, and it did not happen"},
+		{"keep", "named", Held, "it has its name"},
+		{"approve", "prepared", Held, "nothing is recorded"},
+		{"approve", "noted", Held, "the journal knows what was meant, and it did not happen"},
+		{"approve", "recorded", Approved, "it is approved, and Reveal has the content"},
+		{"reject", "noted", Held, "nothing is recorded"},
+		{"reject", "recorded", Rejected, "whoever looks next deletes the content"},
+		{"purge", "noted", Held, "nothing was removed"},
+		{"purge", "away", "", "what is left of it is removed by whoever looks next"},
 	}
 	for _, tt := range tests {
 		s, dir := newStore(t)
-		id := keep(t, s, withheld())
-		ids := keys(t, s)
-		file := filepath.Join(dir, "out")
-		s.step = func(name string) {
-			if name == tt.step {
-				panic(tt.why)
+		var id string
+		if tt.act == "keep" {
+			keep(t, s, withheld()) // so that there is a key
+			if _, err := s.Purge(t.Context(), Purge{IDs: listed(t, s), Force: true}); err != nil {
+				t.Fatal(err)
 			}
+		} else {
+			id = keep(t, s, withheld())
 		}
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("there is no step %q", tt.step)
-				}
-			}()
-			_, err := s.Approve(t.Context(), id, ann, ids, Release{Part: "stdout", File: file})
-			t.Error(fmt.Errorf("approved: %w", err))
-		}()
-		s.step = nil
-		rec, err := s.Get(t.Context(), id)
-		if err != nil || rec.State != tt.want {
-			t.Errorf("%s: %s, %v", tt.why, rec.State, err)
+		file := filepath.Join(dir, "out")
+		stopAt(t, s, tt.step, func() error { return act(t, s, tt.act, id, file) })
+		if tt.act == "keep" && tt.want != "" {
+			id = strings.Join(listed(t, s), " ")
+		}
+		list, err := s.List(t.Context())
+		if err != nil || tt.want == "" && len(list) > 0 || tt.want != "" && (len(list) != 1 || list[0].State != tt.want) {
+			t.Errorf("%s, %s: %s: %+v, %v", tt.act, tt.step, tt.why, list, err)
+		}
+		if left, err := filepath.Glob(filepath.Join(dir, "store", stagingDir, "*")); err != nil || len(left) > 0 {
+			t.Errorf("%s, %s: %s is left", tt.act, tt.step, left)
 		}
 		if _, err := os.Lstat(file); err == nil {
-			t.Errorf("%s: and yet it was released", tt.why)
+			t.Errorf("%s, %s: and yet it was released", tt.act, tt.step)
 		}
-		if text, err := reveal(s, id, "stdout"); err != nil || text != output {
-			t.Errorf("%s: %q, %v", tt.why, text, err)
+		switch content, _ := filepath.Glob(filepath.Join(dir, "store", itemsDir, "*", "*"+ageSuffix)); tt.want {
+		case "", Rejected:
+			if len(content) > 0 {
+				t.Errorf("%s, %s: %s is left", tt.act, tt.step, content)
+			}
+		default:
+			if text, err := reveal(s, id, "stdout"); err != nil || text != output {
+				t.Errorf("%s, %s: %q, %v", tt.act, tt.step, text, err)
+			}
 		}
+	}
+}
+
+func listed(t *testing.T, s *Store) (ids []string) {
+	t.Helper()
+	list, err := s.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range list {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func act(t *testing.T, s *Store, name, id, file string) (err error) {
+	switch name {
+	case "keep":
+		keep(t, s, withheld())
+	case "approve":
+		_, err = s.Approve(t.Context(), id, ann, keys(t, s), Release{Part: "stdout", File: file})
+	case "reject":
+		_, err = s.Reject(t.Context(), id, ann)
+	case "purge":
+		_, err = s.Purge(t.Context(), Purge{IDs: []string{id}, Force: true})
+	}
+	return err
+}
+
+// stopAt runs an act up to a step, and no further.
+func stopAt(t *testing.T, s *Store, step string, act func() error) {
+	t.Helper()
+	s.step = func(name string) {
+		if name == step {
+			panic(step)
+		}
+	}
+	defer func() {
+		s.step = nil
+		if got := recover(); got != step {
+			t.Errorf("it was not stopped at %q: %v", step, got)
+		}
+	}()
+	if err := act(); err != nil {
+		t.Error(err)
 	}
 }
 

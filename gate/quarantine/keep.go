@@ -67,20 +67,26 @@ type writing struct {
 	alive *os.File // locked
 	max   limits
 	bytes int64 // written so far
-	asked int64 // bytes at the last look at what all of the store holds
+
+	// looked is what bytes was at the last look at what all of the store holds,
+	// and room what it may become by that.
+	looked, room int64
 }
 
 // stage begins an item, where the store has room for it.
 func (s *Store) stage(ctx context.Context, d *disk, id string) (*writing, error) {
+	w := &writing{d: d, dir: path.Join(stagingDir, id), max: s.limits.orDefault()}
+	if err := w.roomFor(0); err != nil {
+		return nil, err
+	}
 	unlock, err := d.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	d.sweep() // what cannot be removed counts, and is in nobody's way
-	w := &writing{d: d, dir: path.Join(stagingDir, id), max: s.limits.orDefault()}
-	if err := w.roomFor(0); err != nil {
-		return nil, err
+	if err := w.roomForOne(); err != nil {
+		return nil, err // before all of it is encrypted
 	}
 	if err := d.root.Mkdir(w.dir, 0o700); err != nil {
 		return nil, err
@@ -130,7 +136,7 @@ func (s *Store) commit(ctx context.Context, d *disk, w *writing, rec *Record) er
 		return err
 	}
 	defer unlock()
-	if err := w.roomFor(0); err != nil {
+	if err := w.roomForOne(); err != nil {
 		return err
 	}
 	done, err := s.note(d, Entry{Act: ActKeep, ID: rec.ID, Sandbox: rec.Held.Sandbox, Path: rec.Held.Path})

@@ -27,56 +27,57 @@ func (l limits) orDefault() limits {
 // room for the rest: several may be written at once.
 const lookEvery = 64 << 20
 
-// usage is how many items a store has, and how many bytes they have, with those
-// that are being written or removed.
-func (d *disk) usage() (items, bytes int64, err error) {
+// usage is how many bytes a store has, with those that are being written or
+// removed.
+func (d *disk) usage() (bytes int64, err error) {
 	for _, dir := range []string{itemsDir, stagingDir} {
-		err = errors.Join(err, fs.WalkDir(d.root.FS(), dir, func(name string, e fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist):
-				return nil // it went meanwhile
-			case err != nil:
-				return err
-			case e.IsDir():
-				if name != dir {
-					items++
+		err = errors.Join(err, fs.WalkDir(d.root.FS(), dir, func(_ string, e fs.DirEntry, err error) error {
+			var info fs.FileInfo
+			if err == nil && !e.IsDir() {
+				if info, err = e.Info(); err == nil {
+					bytes += info.Size()
 				}
-				return nil
 			}
-			info, err := e.Info()
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil
-			}
-			if err == nil {
-				bytes += info.Size()
+				return nil // it went meanwhile
 			}
 			return err
 		}))
 	}
-	return items, bytes, err
+	return bytes, err
 }
 
-// roomFor refuses more bytes than an item, or the store, may have.
+// roomFor refuses more bytes than an item, or the store, may have. Those who write
+// at once may exceed what a store holds by lookEvery each: a lock would have them
+// wait for each other.
 func (w *writing) roomFor(more int64) error {
 	if w.bytes+more > w.max.item {
 		return refusef("withhold less at once, such as by a smaller --output-limit", "an item of the quarantine has at most %d bytes, encrypted", w.max.item)
 	}
-	if w.bytes+more < w.asked+lookEvery && more > 0 {
-		return nil
+	if more == 0 || w.bytes+more > w.looked+lookEvery {
+		bytes, err := w.d.usage()
+		if err != nil {
+			return fmt.Errorf("see how much is in the quarantine: %w", err)
+		}
+		w.looked, w.room = w.bytes, w.bytes+w.max.total-bytes
 	}
-	w.asked = w.bytes + more
-	items, bytes, err := w.d.usage()
-	switch {
-	case err != nil:
-		return fmt.Errorf("see how much is in the quarantine: %w", err)
-	case bytes+more > w.max.total:
-		err = fmt.Errorf("it would hold more than %d bytes", w.max.total)
-	case items > w.max.items || items == w.max.items && w.alive == nil:
-		err = fmt.Errorf("it has %d items", items)
-	default:
-		return nil
+	if w.bytes+more > w.room {
+		return w.d.full(fmt.Sprintf("it would hold more than %d bytes", w.max.total))
 	}
-	return refusef("decide what to do with what is in there (kavach quarantine list), and purge it", "the quarantine %s is full: %v", w.d.path, err)
+	return nil
+}
+
+// roomForOne refuses another item than a store may have. The store is locked.
+func (w *writing) roomForOne() error {
+	ids, err := w.d.ids()
+	if err == nil && int64(len(ids)) >= w.max.items {
+		err = w.d.full(fmt.Sprintf("it has %d items", len(ids)))
+	}
+	return err
+}
+
+func (d *disk) full(why string) error {
+	return refusef("decide what to do with what is in there (kavach quarantine list), and purge it", "the quarantine %s is full: %s", d.path, why)
 }
 
 // counted refuses bytes for which there is no room, before they are written.
