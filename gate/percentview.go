@@ -2,20 +2,20 @@ package gate
 
 import "bytes"
 
-// percentView decodes what is escaped as in URLs (RFC 3986, 2.1), from the beginning
-// of the word that holds an escape.
+// percentView decodes what is escaped as in URLs (RFC 3986, 2.1): the lines that hold
+// an escape.
 type percentView struct {
 	subject  Subject
 	scanners []Scanner
 
 	at      int64  // the next byte to look at
-	layer   *layer // nil: not in a word with an escape
+	layer   *layer // nil: not in a line with an escape
 	pending []byte // of an escape that is not whole yet
 	began   int64  // where it began
 }
 
-// maxWord is how far before an escape its word may begin.
-const maxWord = 256
+// maxLine is how far before an escape its line is read.
+const maxLine = 256
 
 func (v *percentView) Next(w Window, found func(Match)) Hold {
 	i := max(0, int(v.at-w.Start))
@@ -34,7 +34,7 @@ func (v *percentView) Next(w Window, found func(Match)) Hold {
 				i++
 				continue
 			}
-			first := wordBegin(w.Data, i)
+			first := lineBefore(w.Data, i)
 			v.layer = newLayer("url", v.subject, v.scanners, w.Start+int64(first), 1, 1)
 			v.layer.data = append(v.layer.data, w.Data[first:i]...)
 		}
@@ -51,14 +51,14 @@ func (v *percentView) Next(w Window, found func(Match)) Hold {
 		}
 	}
 	h.Soft = min(h.Soft, v.at)
-	h.Keep = max(w.Start, min(h.Keep, h.Soft, v.at-maxWord))
+	h.Keep = max(w.Start, min(h.Keep, h.Soft, v.at-maxLine))
 	h.Hard = max(h.Hard, h.Soft)
 	return h
 }
 
-// wordBegin goes back to where the word at data[i] begins.
-func wordBegin(data []byte, i int) int {
-	for n := 0; n < maxWord && i > 0 && !isSpace(data[i-1]); n++ {
+// lineBefore goes back to where the line at data[i] begins.
+func lineBefore(data []byte, i int) int {
+	for n := 0; n < maxLine && i > 0 && !endsLine(data[i-1]); n++ {
 		i--
 	}
 	return i
@@ -68,6 +68,9 @@ func isSpace(c byte) bool {
 	return c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == 0x7f
 }
 
+// endsLine reports whether nothing that is escaped goes on behind c.
+func endsLine(c byte) bool { return c < ' ' && c != '\t' }
+
 // escape decodes the %XX at the beginning of data.
 func escape(data []byte) (c byte, ok bool) {
 	if len(data) < 3 || data[0] != '%' || hexValue(data[1]) < 0 || hexValue(data[2]) < 0 {
@@ -76,13 +79,13 @@ func escape(data []byte) (c byte, ok bool) {
 	return byte(hexValue(data[1])<<4 | hexValue(data[2])), true
 }
 
-// feed decodes the word from data[i] on, and returns where it stopped: at its end,
+// feed decodes the line from data[i] on, and returns where it stopped: at its end,
 // or at an escape that is not all there.
 func (v *percentView) feed(w *Window, i int, found func(Match)) int {
 	for i < len(w.Data) {
 		c := w.Data[i]
 		switch {
-		case isSpace(c):
+		case endsLine(c):
 			v.layer.scan(true, w.Start+int64(i), found)
 			v.layer = nil
 			return i

@@ -253,12 +253,34 @@ func (r *ruleRun) spawn(w *Window, b start, at int64, subject Subject, found fun
 		r.finish(w, t, subject, found)
 		return
 	}
-	for i := range r.threads {
-		if r.threads[i].state == t.state {
-			return // from here on they are one, and the other began before
-		}
+	if len(r.threads) >= manyThreads {
+		r.merge()
 	}
 	r.threads = append(r.threads, t)
+}
+
+// manyThreads is how many threads a rule has before those that are in one state
+// become one: from there on they match the same. Until then each is judged by where
+// it began.
+const manyThreads = 32
+
+// merge leaves of the threads that are in one state the first, or, where what stands
+// before a secret is no part of it, the last: then less speaks for it.
+func (r *ruleRun) merge() {
+	live := r.threads[:0]
+	for _, t := range r.threads {
+		same := slices.IndexFunc(live, func(o thread) bool { return o.state == t.state })
+		switch {
+		case same < 0:
+			live = append(live, t)
+		case r.rule.Rule.Secret > 0:
+			t.secret, t.last = min(t.secret, live[same].secret), max(t.last, live[same].last)
+			live[same] = t
+		default:
+			live[same].last = max(t.last, live[same].last)
+		}
+	}
+	r.threads = live
 }
 
 // feed takes all threads from one offset to another.
@@ -269,14 +291,7 @@ func (r *ruleRun) feed(w *Window, from, to int64, subject Subject, found func(Ma
 			r.finish(w, t, subject, found)
 			continue
 		}
-		same := slices.IndexFunc(live, func(o thread) bool { return o.state == t.state })
-		if same < 0 {
-			live = append(live, t)
-			continue
-		}
-		if live[same].secret = min(live[same].secret, t.secret); t.last > live[same].last {
-			r.finish(w, t, subject, found)
-		}
+		live = append(live, t)
 	}
 	r.threads = live
 }

@@ -95,6 +95,10 @@ func isWide(c byte) bool { return ' ' <= c && c <= '~' || c == '\n' || c == '\r'
 func (v *wideView) feed(w *Window, i int) (at int, over bool) {
 	for ; i+1 < len(w.Data); i += 2 {
 		if w.Data[i+v.zero] != 0 || !isWide(w.Data[i+1-v.zero]) {
+			// Of zeros first, behind other text, the last has no zero behind it.
+			if isWide(w.Data[i]) {
+				v.layer.data = append(v.layer.data, w.Data[i])
+			}
 			return i, true
 		}
 		v.layer.data = append(v.layer.data, w.Data[i+1-v.zero])
