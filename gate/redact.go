@@ -22,6 +22,8 @@ func addSpan(spans []span, n span) []span {
 	return spans
 }
 
+const escapeByte = 0x1b
+
 // redact appends to out the bytes of data, which is at an offset of its subject, with
 // the marks of spans in the place of what they cover. It returns up to where that
 // goes, which may be more than data, and the spans that are behind it.
@@ -36,6 +38,9 @@ func redact(out, data []byte, at int64, spans []span) (_ []byte, to int64, left 
 		}
 		if sp.start > begin {
 			out = append(out, data[begin-at:sp.start-at]...)
+		}
+		if n := len(out); n > 0 && out[n-1] == escapeByte && len(sp.mark) > 0 {
+			out = out[:n-1] // with a mark behind it, it would begin a sequence
 		}
 		out = append(out, sp.mark...)
 		begin = sp.end

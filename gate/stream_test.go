@@ -146,7 +146,7 @@ func TestLive(t *testing.T) {
 		{secretValue, "[redacted:known-secret]", "[redacted:known-secret]", "[redacted:known-secret]", "all of it"},
 		{header, "", "", header, "the header of a key waits for what follows"},
 		{header + "is how it begins", header + "is how it ", header + "is how it begins", header + "is how it begins", "and is none without a body"},
-		{header + strings.Repeat("MIIEowIBAAKCAQEA", 4) + "\n", "", "", "[redacted:private-key]", "what may be its body waits"},
+		{header + strings.Repeat("MIIEowIBAAKCAQEA", 4) + "\n", "", "", "[redacted:private-key]\n", "what may be its body waits"},
 	}
 	for _, tt := range tests {
 		synctest.Test(t, func(t *testing.T) {
