@@ -72,7 +72,7 @@ func samples() [][]byte {
 		gzipped("it is correct horse battery here"),
 		[]byte("postgres://app:s3cr3tPassw0rd@db.internal/x Authorization: Basic dXNlcjpzM2NyM3RQYXNz"),
 		bytes.Repeat([]byte("key=abcdefghij1234567890 password: 'x' "), 3),
-		[]byte("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEAabcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKL\nAAAA\n-----END RSA " + "PRIVATE KEY-----\n"),
+		[]byte("-----BEGIN RSA " + "PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq1Zr0xkVt5mNf3sYwLpQ8dHj2uGc6EoRa9TiXBnKvMzWUS\nAAAA\n-----END RSA " + "PRIVATE KEY-----\n"),
 	}
 }
 
