@@ -1,11 +1,15 @@
 package gate
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // index finds many literals at once, in any case of ASCII letters.
 //
-// The four bytes at each place of the text, hashed, are either the beginning of no
-// literal, which one look at a table says, or name those that are compared.
+// The four bytes at each place of the text, hashed, are either of no literal, which one
+// look at a table says, or name those that are compared. Of each literal those four are
+// in the table that are rarest in text.
 // A literal of less than four bytes is entered with each continuation that there can
 // be.
 type index struct {
@@ -24,6 +28,7 @@ type index struct {
 type indexEntry struct {
 	text, mask uint64
 	literal    int32
+	offset     int32 // of text in it
 	next       int32 // as head
 }
 
@@ -49,13 +54,36 @@ func (x *index) add(literal, next string, partial bool) (id int) {
 	if len(literal) < 4 {
 		x.short = append(x.short, int32(id))
 	}
-	e := indexEntry{literal: int32(id)}
-	for i := range min(len(literal), 8) {
-		e.text |= uint64(literal[i]|lower) << (8 * i)
+	e := indexEntry{literal: int32(id), offset: int32(rarest(literal))}
+	text := literal[e.offset:]
+	for i := range min(len(text), 8) {
+		e.text |= uint64(text[i]|lower) << (8 * i)
 		e.mask |= 0xff << (8 * i)
 	}
-	x.enter(uint32(e.text), len(literal), next, e)
+	x.enter(uint32(e.text), len(text), next, e)
 	return id
+}
+
+// common are the bytes of ordinary text and code, the most frequent first.
+const common = " etaonirsldcu\nmpfhg.,_vbwyk()-\"0x=1:;2/"
+
+// rarest is where in a literal those four bytes are that ordinary text has least.
+func rarest(literal string) (at int) {
+	best := -1
+	for i := 0; i+4 <= len(literal); i++ {
+		sum := 0
+		for _, c := range []byte(literal[i : i+4]) {
+			if n := strings.IndexByte(common, c); n >= 0 {
+				sum += n
+			} else {
+				sum += len(common)
+			}
+		}
+		if sum > best {
+			best, at = sum, i
+		}
+	}
+	return at
 }
 
 // enter enters e with its first four bytes; of less than four, with all that they
@@ -98,17 +126,14 @@ func (x *index) find(data []byte, seen int, hit func(literal, at int)) {
 		v := binary.LittleEndian.Uint64(data[i:]) | lower8
 		a, b := indexHash(uint32(v)), indexHash(uint32(v>>8))
 		c, d := indexHash(uint32(v>>16)), indexHash(uint32(v>>24))
-		if m := x.may[a>>3]; m != 0 && m>>(a&7)&1 != 0 {
-			x.verify(data, a, v, i, seen, hit)
+		// One branch for four places: it is almost never taken, and so foretold.
+		if (x.may[a>>3]>>(a&7)|x.may[b>>3]>>(b&7)|x.may[c>>3]>>(c&7)|x.may[d>>3]>>(d&7))&1 == 0 {
+			continue
 		}
-		if m := x.may[b>>3]; m != 0 && m>>(b&7)&1 != 0 {
-			x.verify(data, b, binary.LittleEndian.Uint64(data[i+1:])|lower8, i+1, seen, hit)
-		}
-		if m := x.may[c>>3]; m != 0 && m>>(c&7)&1 != 0 {
-			x.verify(data, c, binary.LittleEndian.Uint64(data[i+2:])|lower8, i+2, seen, hit)
-		}
-		if m := x.may[d>>3]; m != 0 && m>>(d&7)&1 != 0 {
-			x.verify(data, d, binary.LittleEndian.Uint64(data[i+3:])|lower8, i+3, seen, hit)
+		for k, h := range [4]uint32{a, b, c, d} {
+			if x.may[h>>3]>>(h&7)&1 != 0 {
+				x.verify(data, h, binary.LittleEndian.Uint64(data[i+k:])|lower8, i+k, seen, hit)
+			}
 		}
 	}
 	for ; i < len(data); i++ { // the last few: as if zeros followed
@@ -130,9 +155,9 @@ func (x *index) verify(data []byte, h uint32, v uint64, at, seen int, hit func(l
 		if i = e.next; (v^e.text)&e.mask != 0 {
 			continue
 		}
-		text := x.literals[e.literal]
-		if end := at + len(text); end <= len(data) && end > seen && sameFold(data[at:end], text) {
-			hit(int(e.literal), at)
+		text, start := x.literals[e.literal], at-int(e.offset)
+		if end := start + len(text); start >= 0 && end <= len(data) && end > seen && sameFold(data[start:end], text) {
+			hit(int(e.literal), start)
 		}
 	}
 }
