@@ -27,7 +27,7 @@ func allowanceOf(a *rules.Allow) *allowance {
 		c.regexes = append(c.regexes, &matcher{expr: mustDFA(`(?s:.*)(?:` + expr + `)`)})
 	}
 	if len(a.Words) > 0 {
-		c.words = new(index)
+		c.words = newIndex(len(a.Words) > 100, 0)
 		for _, w := range a.Words {
 			c.words.add(w, "", false)
 		}

@@ -15,13 +15,15 @@ import (
 type index struct {
 	literals []string
 	longest  int
-	short    []int32 // the literals of less than four bytes
+	short    [256][]int32 // by first byte, folded: the literals of less than four bytes
 
 	begins [256][]int32 // by first byte: the literals whose beginning partial looks for
 
-	may   [1 << indexBits]byte // by hash: of the bits that three more of its bits choose, those that are in use
-	head  [1 << headBits]int32 // by the upper bits of the hash: the first entry and one; 0: none
-	entry []indexEntry
+	stride int     // which places are looked at: every so many-th
+	shift  uint8   // what is left of a hash: bits, and below them three more
+	may    []byte  // by hash: of the bits that the three choose, those that are in use
+	head   []int32 // by the upper bits of the hash: the first entry and one; 0: none
+	entry  []indexEntry
 }
 
 // indexEntry is a literal as far as eight bytes, folded.
@@ -33,14 +35,24 @@ type indexEntry struct {
 }
 
 const (
-	indexBits = 16
-	headBits  = 13
-	lower     = 0x20 // what all bytes are hashed with: letters in lower case, and others as others
-	lower8    = lower * 0x0101010101010101
+	lower  = 0x20 // what all bytes are hashed with: letters in lower case, and others as others
+	lower8 = lower * 0x0101010101010101
+
+	headShift = 3 // bits of a place in may that make no difference in head
 )
 
-// indexHash has indexBits and, below them, three more.
-func indexHash(four uint32) uint32 { return four * 0x9e3779b1 >> (32 - indexBits - 3) }
+// newIndex makes an index for some literals, or for many: a small table leaves the
+// processor's cache to others. Where each has shortest bytes or more, not all places
+// need to be looked at.
+func newIndex(many bool, shortest int) *index {
+	bits := uint8(10)
+	if many {
+		bits = 16
+	}
+	return &index{stride: max(1, shortest-3), shift: 32 - bits - 3, may: make([]byte, 1<<bits), head: make([]int32, 1<<bits>>headShift)}
+}
+
+func (x *index) hash(four uint32) uint32 { return four * 0x9e3779b1 >> (x.shift & 31) }
 
 // add enters a literal, which is in lower case. Next are the bytes that can follow
 // one of less than four; empty: any. Partial looks for its beginning, too.
@@ -52,16 +64,28 @@ func (x *index) add(literal, next string, partial bool) (id int) {
 		x.begins[literal[0]] = append(x.begins[literal[0]], int32(id))
 	}
 	if len(literal) < 4 {
-		x.short = append(x.short, int32(id))
+		first := &x.short[literal[0]|lower]
+		*first = append(*first, int32(id))
 	}
-	e := indexEntry{literal: int32(id), offset: int32(rarest(literal))}
-	text := literal[e.offset:]
+	if x.stride == 1 {
+		x.addAt(literal, next, id, rarest(literal))
+		return id
+	}
+	for at := range x.stride {
+		x.addAt(literal, next, id, at)
+	}
+	return id
+}
+
+// addAt enters four bytes of a literal.
+func (x *index) addAt(literal, next string, id, at int) {
+	e := indexEntry{literal: int32(id), offset: int32(at)}
+	text := literal[at:]
 	for i := range min(len(text), 8) {
 		e.text |= uint64(text[i]|lower) << (8 * i)
 		e.mask |= 0xff << (8 * i)
 	}
 	x.enter(uint32(e.text), len(text), next, e)
-	return id
 }
 
 // common are the bytes of ordinary text and code, the most frequent first.
@@ -106,11 +130,11 @@ func (x *index) enter(four uint32, n int, next string, e indexEntry) {
 }
 
 func (x *index) put(four uint32, e indexEntry) {
-	h := indexHash(four)
-	head := &x.head[h>>(indexBits+3-headBits)]
+	h := x.hash(four)
+	head := &x.head[h>>(3+headShift)]
 	x.may[h>>3] |= 1 << (h & 7)
 	for i := *head; i != 0; i = x.entry[i-1].next {
-		if x.entry[i-1].literal == e.literal {
+		if old := &x.entry[i-1]; old.literal == e.literal && old.offset == e.offset {
 			return
 		}
 	}
@@ -122,10 +146,14 @@ func (x *index) put(four uint32, e indexEntry) {
 // find calls hit for each literal in data that ends behind seen.
 func (x *index) find(data []byte, seen int, hit func(literal, at int)) {
 	i := max(0, seen-x.longest)
+	if x.stride > 1 {
+		x.findSparse(data, i, seen, hit)
+		return
+	}
 	for ; i+11 <= len(data); i += 4 {
 		v := binary.LittleEndian.Uint64(data[i:]) | lower8
-		a, b := indexHash(uint32(v)), indexHash(uint32(v>>8))
-		c, d := indexHash(uint32(v>>16)), indexHash(uint32(v>>24))
+		a, b := x.hash(uint32(v)), x.hash(uint32(v>>8))
+		c, d := x.hash(uint32(v>>16)), x.hash(uint32(v>>24))
 		// One branch for four places: it is almost never taken, and so foretold.
 		if (x.may[a>>3]>>(a&7)|x.may[b>>3]>>(b&7)|x.may[c>>3]>>(c&7)|x.may[d>>3]>>(d&7))&1 == 0 {
 			continue
@@ -140,7 +168,7 @@ func (x *index) find(data []byte, seen int, hit func(literal, at int)) {
 		var last [8]byte
 		n := copy(last[:], data[i:])
 		v := binary.LittleEndian.Uint64(last[:]) | lower8
-		if h := indexHash(uint32(v)); n >= 4 && x.may[h>>3]>>(h&7)&1 != 0 {
+		if h := x.hash(uint32(v)); n >= 4 && x.may[h>>3]>>(h&7)&1 != 0 {
 			x.verify(data, h, v, i, seen, hit)
 		} else if n < 4 {
 			x.verifyShort(data, i, seen, hit)
@@ -148,9 +176,25 @@ func (x *index) find(data []byte, seen int, hit func(literal, at int)) {
 	}
 }
 
+// findSparse is find from i on, where only some places need to be looked at.
+func (x *index) findSparse(data []byte, i, seen int, hit func(literal, at int)) {
+	for ; i+8 <= len(data); i += x.stride {
+		v := binary.LittleEndian.Uint64(data[i:]) | lower8
+		if h := x.hash(uint32(v)); x.may[h>>3]>>(h&7)&1 != 0 {
+			x.verify(data, h, v, i, seen, hit)
+		}
+	}
+	for ; i+4 <= len(data); i += x.stride {
+		var last [8]byte
+		copy(last[:], data[i:])
+		v := binary.LittleEndian.Uint64(last[:]) | lower8
+		x.verify(data, x.hash(uint32(v)), v, i, seen, hit)
+	}
+}
+
 // verify compares what begins with v, and has the hash h, at data[at:].
 func (x *index) verify(data []byte, h uint32, v uint64, at, seen int, hit func(literal, at int)) {
-	for i := x.head[h>>(indexBits+3-headBits)]; i != 0; {
+	for i := x.head[h>>(3+headShift)]; i != 0; {
 		e := &x.entry[i-1]
 		if i = e.next; (v^e.text)&e.mask != 0 {
 			continue
@@ -164,8 +208,8 @@ func (x *index) verify(data []byte, h uint32, v uint64, at, seen int, hit func(l
 
 // verifyShort compares literals of less than four bytes, with nothing behind them.
 func (x *index) verifyShort(data []byte, at, seen int, hit func(literal, at int)) {
-	for _, id := range x.short {
-		if text := x.literals[id]; at+len(text) == len(data) && text[0]|lower == data[at]|lower && len(data) > seen && sameFold(data[at:], text) {
+	for _, id := range x.short[data[at]|lower] {
+		if text := x.literals[id]; at+len(text) == len(data) && len(data) > seen && sameFold(data[at:], text) {
 			hit(int(id), at)
 		}
 	}

@@ -31,7 +31,7 @@ type Secret struct {
 //
 // The values are copied, and stay in memory as long as the Scanner does.
 func Known(secrets []Secret) (s Scanner, short []string) {
-	set := &knownSet{index: new(index)}
+	set := &knownSet{index: newIndex(false, MinSecret)}
 	for _, secret := range secrets {
 		if len(secret.Value) < MinSecret {
 			short = append(short, secret.Name)

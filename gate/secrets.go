@@ -58,7 +58,7 @@ type ruleSet struct {
 var secretSet = sync.OnceValue(newRuleSet)
 
 func newRuleSet() *ruleSet {
-	s := &ruleSet{index: new(index)}
+	s := &ruleSet{index: newIndex(true, 0)}
 	all := rules.All()
 	compiled := make([]secretRule, len(all))
 	known := make(map[string]*ruleLiteral, 2*len(all))

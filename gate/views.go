@@ -119,19 +119,21 @@ func hinted(scanners []Scanner, data []byte) (some []Scanner, any bool) {
 }
 
 // isText reports whether a beginning is that of text, or of something that is
-// packed, and not noise.
+// packed, and not noise: of noise, half are no ASCII.
 func isText(head []byte) bool {
 	if isPacked(head) {
 		return true
 	}
-	zeros := [2]int{}
+	zeros, high := [2]int{}, 0
 	for i, c := range head {
 		switch {
 		case c == 0:
 			zeros[i&1]++
 		case c < ' ' && c != '\n' && c != '\t' && c != '\r', c == 0x7f:
 			return false
+		case c >= 0x80:
+			high++
 		}
 	}
-	return zeros[0] == 0 || zeros[1] == 0
+	return (zeros[0] == 0 || zeros[1] == 0) && high <= len(head)/4
 }
