@@ -8,10 +8,8 @@ type percentView struct {
 	subject  Subject
 	scanners []Scanner
 
-	at      int64  // the next byte to look at
-	layer   *layer // nil: not in a line with an escape
-	pending []byte // of an escape that is not whole yet
-	began   int64  // where it began
+	at    int64  // the next byte to look at
+	layer *layer // nil: not in a line with an escape
 }
 
 // maxLine is how far before an escape its line is read.
@@ -62,10 +60,6 @@ func lineBefore(data []byte, i int) int {
 		i--
 	}
 	return i
-}
-
-func isSpace(c byte) bool {
-	return c <= ' ' || c == '"' || c == '\'' || c == '<' || c == '>' || c == 0x7f
 }
 
 // endsLine reports whether nothing that is escaped goes on behind c.
