@@ -63,7 +63,6 @@ func (d *exportDraft) take(ctx context.Context, files backend.Files) error {
 		}, w)
 	}()
 	err = d.receive(takeout.NewReader(r, d.limits.takeout()))
-	late := inner.Err() != nil
 	if err != nil {
 		cancel() // whoever still writes is not listened to
 	}
@@ -71,7 +70,7 @@ func (d *exportDraft) take(ctx context.Context, files backend.Files) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case late:
+	case errors.Is(inner.Err(), context.DeadlineExceeded):
 		d.refuse(fmt.Sprintf("it took more than %v", d.limits.Time))
 		return nil
 	}
@@ -82,12 +81,12 @@ func (d *exportDraft) take(ctx context.Context, files backend.Files) error {
 // what they saw.
 func (d *exportDraft) became(read, sent error) error {
 	var stopped *takeout.StoppedError
-	var unseen *backend.UnseenError
+	var theirs *backend.ExportError
 	switch {
 	case errors.As(read, &stopped):
 		d.refuse(stopped.Reason)
-	case errors.As(sent, &unseen):
-		d.refuse(unseen.Reason)
+	case errors.As(sent, &theirs):
+		d.refuse(theirs.Reason)
 	case sent != nil && !errors.Is(sent, context.Canceled): // which is why the stream is cut off
 		return sent
 	case errors.Is(read, takeout.ErrFormat):

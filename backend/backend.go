@@ -221,8 +221,8 @@ type Files interface {
 	// process inside, with the rights of a command and as confined, so whatever is
 	// in the way of one is in the way of this; and it may be anything, as who else
 	// is inside may have a hand in it. An error, and a stream without its end, mean
-	// that nothing was exported; an *UnseenError, that commands do not see the path.
-	// w is a pipe, and the caller's.
+	// that nothing was exported; an *ExportError, that nothing is wrong with the place
+	// all the same. w is a pipe, and the caller's.
 	Export(ctx context.Context, e Export, w *os.File) error
 }
 
@@ -237,10 +237,11 @@ type Export struct {
 	Depth      int   // directories in each other
 }
 
-// UnseenError says that what is at a path is not for commands to see.
-type UnseenError struct{ Path, Reason string }
+// ExportError says why something is not exported where the place is well: commands
+// do not see it, or whoever is inside kept it from being read.
+type ExportError struct{ Path, Reason string }
 
-func (e *UnseenError) Error() string { return e.Path + ": " + e.Reason }
+func (e *ExportError) Error() string { return e.Path + ": " + e.Reason }
 
 // Spec is what a backend is given to make an instance.
 type Spec struct {

@@ -3,6 +3,7 @@
 package wasm
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func TestExportTwin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer made.Destroy(t.Context())
+	defer func() { _ = made.Destroy(context.Background()) }()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -285,7 +285,7 @@ func (i *instance) Destroy(ctx context.Context) error {
 func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) error {
 	o, shown := below(i.dirs, e.Path, "")
 	if !shown {
-		return &backend.UnseenError{Path: e.Path, Reason: "modules see nothing of it, only what is below " + strings.Join(i.dirs, ", ")}
+		return &backend.ExportError{Path: e.Path, Reason: "modules see nothing of it, only what is below " + strings.Join(i.dirs, ", ")}
 	}
 	return i.jail.Export(ctx, e, o.Base, w)
 }

@@ -172,7 +172,7 @@ func TestTreeHostile(t *testing.T) {
 	defer p.Close()
 	tree, err := p.Tree()
 	must(t, err)
-	defer tree.Discard()
+	defer func() { _ = tree.Discard() }()
 	for _, name := range []string{"", ".", "..", "../x", "a/../../x", "/tmp/x", "a//b", "none/x"} {
 		if f, err := tree.File(name); err == nil {
 			f.Close()

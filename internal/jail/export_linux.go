@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
@@ -36,7 +37,7 @@ func (j *Jail) ExportBy(ctx context.Context, a *agent.Agent, e backend.Export, b
 	}
 	p, err := j.ExecBy(ctx, a, backend.Cmd{Args: export.Args(), Dir: "/", Stdout: w, Stderr: stderr}, program)
 	if err != nil {
-		return fmt.Errorf("start what reads files inside: %w", err)
+		return notStarted(e.Path, err)
 	}
 	stderr.Close()
 	exit, err := p.Wait(ctx)
@@ -44,11 +45,23 @@ func (j *Jail) ExportBy(ctx context.Context, a *agent.Agent, e backend.Export, b
 	case err != nil:
 		return errors.Join(err, p.Kill())
 	case exit.OOMKilled:
-		return errors.New("what reads files inside was killed: the sandbox is out of memory; allow it more (resources.memory)")
-	case exit.Code != 0:
-		return fmt.Errorf("what reads files inside ended with code %d, signal %d: %s", exit.Code, exit.Signal, said)
+		return &backend.ExportError{Path: e.Path, Reason: "the sandbox is out of memory, and what reads files inside was killed; allow it more (resources.memory)"}
+	case exit.Code != 0: // whoever else is inside may kill it
+		return &backend.ExportError{
+			Path: e.Path, Reason: fmt.Sprintf("what reads files inside ended with code %d, signal %d: %s", exit.Code, exit.Signal, strings.TrimSpace(said.String())),
+		}
 	}
 	return nil
+}
+
+// notStarted says why nothing reads files: what commands have left may take all
+// tasks and memory that there are.
+func notStarted(path string, err error) error {
+	var refused *backend.ExecError
+	if !errors.As(err, &refused) {
+		return fmt.Errorf("start what reads files inside: %w", err)
+	}
+	return &backend.ExportError{Path: path, Reason: fmt.Sprintf("what reads files inside cannot be started: %s: %v", refused.Step, refused.Errno)}
 }
 
 // sealedProgram is the guest program for commands to execute. Root's own form of

@@ -12,7 +12,7 @@ import (
 type Reader struct {
 	r      *bufio.Reader
 	limits Limits
-	names  int // bytes
+	texts  int // bytes of names and reasons
 	count  int // entries
 	total  int64
 	first  bool // nothing was read yet
@@ -101,9 +101,6 @@ func (r *Reader) admit(e *Entry) error {
 	if r.count++; r.count > r.limits.Entries {
 		return malformed("more than %d entries", r.limits.Entries)
 	}
-	if r.names += len(e.Name); r.names > maxNames {
-		return malformed("names of more than %d bytes", maxNames)
-	}
 	if r.first != (e.Name == "") || r.file {
 		return malformed("it is not one file, or one directory and what is below it")
 	}
@@ -111,14 +108,12 @@ func (r *Reader) admit(e *Entry) error {
 	return nil
 }
 
-// end reads whether it went well. Nothing may follow.
+// end reads whether it went well. What follows is not looked at: who has stolen the
+// other end of the pipe could keep it open for ever.
 func (r *Reader) end() error {
 	why, err := r.reason()
 	if err != nil {
 		return err
-	}
-	if _, err := r.r.ReadByte(); !errors.Is(err, io.EOF) {
-		return errors.Join(malformed("something comes after its end"), err)
 	}
 	switch {
 	case why != "":
@@ -213,6 +208,9 @@ func (r *Reader) text(most int) (string, error) {
 	}
 	if n > uint32(most) {
 		return "", malformed("a text of %d bytes", n)
+	}
+	if r.texts += int(n); r.texts > maxTexts {
+		return "", malformed("names of more than %d bytes", maxTexts)
 	}
 	b := make([]byte, n)
 	_, err = io.ReadFull(r.r, b)

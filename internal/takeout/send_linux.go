@@ -43,6 +43,7 @@ type sender struct {
 	*writer
 	limits  Limits
 	entries int
+	texts   int
 	total   int64
 	buf     []byte
 }
@@ -129,9 +130,16 @@ func (s *sender) entry(dir int, base, name string, dev uint64, depth int) error 
 	case len(name) > maxName:
 		return fmt.Errorf("there are paths of more than %d bytes", maxName)
 	}
+	why := ""
+	if err != nil {
+		why = reason(err).Error()
+	}
+	if s.texts += len(name) + min(len(why), maxReason) + slack; s.texts > maxTexts {
+		return fmt.Errorf("there are names of more than %d bytes", maxTexts)
+	}
 	switch {
 	case err != nil:
-		s.writer.entry(Entry{Kind: Refused, Name: name, Reason: reason(err).Error()})
+		s.writer.entry(Entry{Kind: Refused, Name: name, Reason: why})
 		return nil
 	case isDir:
 		s.writer.entry(Entry{Kind: Dir, Name: name, Mode: st.Mode & permissions})
@@ -144,6 +152,9 @@ func (s *sender) entry(dir int, base, name string, dev uint64, depth int) error 
 	s.whole(s.content(fd, st))
 	return nil
 }
+
+// slack is what else may be said of an entry: that it was changed.
+const slack = 64
 
 // openFile opens a file or a directory, and nothing else. Whatever is put in its
 // place meanwhile is looked at again when it is open: no link is followed, no fifo

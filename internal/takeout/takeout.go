@@ -7,7 +7,7 @@
 //	  │ content of a file, in chunks ─────────▶ │
 //	  │ whole, or why it is not ──────────────▶ │
 //	  │ …                                       │
-//	  │ end: well, or why not ────────────────▶ │ nothing may follow
+//	  │ end: well, or why not ────────────────▶ │ what follows is not read
 //
 // A stream without its end is none: whoever was killed half-way has sent nothing.
 //
@@ -74,9 +74,9 @@ const (
 	maxChunk  = 256 << 10
 )
 
-// maxNames bounds what all names take together, as the host keeps them until the
-// end.
-const maxNames = 16 << 20
+// maxTexts bounds what all names and reasons take together, in bytes, as the host
+// keeps them until the end.
+const maxTexts = 64 << 20
 
 const permissions = 0o777
 

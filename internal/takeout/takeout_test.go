@@ -125,7 +125,6 @@ func TestReaderRefuses(t *testing.T) {
 			w.text("")
 			w.text("\xff")
 		}, "it is shown to people"},
-		{"more after the end", func(w *writer) { file(w, "", "x"); _ = w.end(""); w.bytes([]byte("x")) }, "whoever reads on would believe it"},
 		{"large file", func(w *writer) {
 			w.entry(Entry{Kind: File})
 			for range 5 {
@@ -158,6 +157,28 @@ func TestReaderRefuses(t *testing.T) {
 				t.Errorf("%v, want it refused, as %s: %+v", err, test.why, g.entries)
 			}
 		})
+	}
+}
+
+// TestReaderTexts: names and reasons are kept to the end, so all of them are bounded.
+func TestReaderTexts(t *testing.T) {
+	const each = maxReason + 1
+	names := func(n int) []byte {
+		return stream(func(w *writer) {
+			dir(w, "")
+			for range n {
+				w.entry(Entry{Kind: Refused, Name: "a", Reason: strings.Repeat("x", maxReason)})
+			}
+			_ = w.end("")
+		})
+	}
+	many := wide
+	many.Entries = maxTexts
+	if _, err := readAll(names(maxTexts/each), many); err != nil {
+		t.Errorf("as many as there may be: %v", err)
+	}
+	if _, err := readAll(names(maxTexts/each+1), many); !errors.Is(err, ErrFormat) {
+		t.Errorf("more: %v", err)
 	}
 }
 
