@@ -61,7 +61,7 @@ func BenchmarkScan(b *testing.B) {
 				before := cpuTime(b)
 				for range b.N {
 					if scanners.list == nil {
-						secretSet().index.find(tt.text, 0, func(int, int) {})
+						secretSet().index().find(tt.text, 0, func(int, int) {})
 						continue
 					}
 					s := newScan(Subject{Name: "stdout"}, scanners.list)

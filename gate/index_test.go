@@ -56,6 +56,36 @@ func FuzzIndex(f *testing.F) {
 	})
 }
 
+// Both ways to find literals find the same, but for short ones behind which something
+// comes that no rule has there: only the index looks at that.
+func TestSorted(t *testing.T) {
+	set := secretSet()
+	for _, text := range append(samples(), material(t, "src/net/http/request.go", 64<<10)) {
+		for _, seen := range []int{0, len(text) / 2, len(text)} {
+			var one, other []string
+			note := func(to *[]string) func(id, at int) {
+				return func(id, at int) {
+					if len(set.sorted.list[id].Text) >= 4 {
+						*to = append(*to, fmt.Sprint(id, " ", at))
+					}
+				}
+			}
+			set.sorted.find(text, seen, note(&one))
+			set.index().find(text, seen, note(&other))
+			slices.Sort(one)
+			slices.Sort(other)
+			if !slices.Equal(one, other) {
+				t.Errorf("%.60q from %d: %d and %d", text, seen, len(one), len(other))
+			}
+		}
+		for n := range min(len(text), 300) {
+			if a, b := set.sorted.partial(text[:n]), set.index().partial(text[:n]); a != b {
+				t.Errorf("%.60q: %d and %d", text[:n], a, b)
+			}
+		}
+	}
+}
+
 // partly is how much of a literal is at the end of data.
 func partly(literals []string, data []byte) int {
 	low := bytes.ToLower(data)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/kavach-dev/kavach/gate/rules"
 )
@@ -47,63 +48,62 @@ const (
 	firm = 16
 )
 
-// ruleSet is all rules, and the index of their literals.
+// ruleSet is all rules, as far as they have been needed.
 type ruleSet struct {
-	rules  []*secretRule
-	index  *index
-	users  [][]int32 // by literal: which rules
-	behind int64     // bytes before a literal at which a match may begin
+	rules  []atomic.Pointer[secretRule]
+	behind int64 // bytes before a literal at which a match may begin
+	sorted sortedLiterals
+	index  func() *index // made when there is more than a little to look at
+	made   atomic.Bool   // it is
 }
 
-var secretSet = sync.OnceValue(newRuleSet)
-
-func newRuleSet() *ruleSet {
-	s := &ruleSet{index: newIndex(true, 0)}
-	all := rules.All()
-	compiled := make([]secretRule, len(all))
-	known := make(map[string]*ruleLiteral, 2*len(all))
-	var order []string
-	for i := range all {
-		r := &all[i]
-		compiled[i].Rule = r
-		s.rules = append(s.rules, &compiled[i])
-		s.behind = max(s.behind, int64(r.Before[1]))
-		for _, text := range r.Literals {
-			l := known[text]
-			if l == nil {
-				l = new(ruleLiteral)
-				known[text] = l
-				order = append(order, text)
-			}
-			l.users = append(l.users, int32(i))
-			l.next += r.Next
-			l.whole = l.whole || r.Secret <= 0
-			l.any = l.any || r.Next == ""
-		}
+var secretSet = sync.OnceValue(func() *ruleSet {
+	s := &ruleSet{rules: make([]atomic.Pointer[secretRule], len(rules.All())), sorted: newSortedLiterals(rules.Literals())}
+	for i := range rules.All() {
+		s.behind = max(s.behind, int64(rules.All()[i].Before[1]))
 	}
-	for _, text := range order {
-		l := known[text]
-		if l.any {
-			l.next = ""
+	s.index = sync.OnceValue(func() *index {
+		x := newIndex(true, 0)
+		for _, l := range rules.Literals() {
+			x.add(l.Text, l.Next, l.Whole)
 		}
-		s.index.add(text, l.next, l.whole)
-		s.users = append(s.users, l.users)
-	}
+		s.made.Store(true)
+		return x
+	})
 	return s
+})
+
+// little is how many bytes of a subject are looked at without an index: making it
+// takes longer.
+const little = 4 << 10
+
+// finder is what finds the literals in so many bytes.
+func (s *ruleSet) finder(size int64) literalFinder {
+	if size <= little && !s.made.Load() {
+		return s.sorted
+	}
+	return s.index()
 }
 
-// ruleLiteral is a literal, and all that the rules that have it say of it.
-type ruleLiteral struct {
-	users []int32
-	next  string
-	any   bool // anything can follow it
-	whole bool // it is a part of the secret
+// literalFinder finds literals, by their places in rules.Literals.
+type literalFinder interface {
+	find(data []byte, seen int, hit func(literal, at int))
+	partial(data []byte) int
+}
+
+// rule is that at a place in rules.All.
+func (s *ruleSet) rule(id int32) *secretRule {
+	if r := s.rules[id].Load(); r != nil {
+		return r
+	}
+	s.rules[id].CompareAndSwap(nil, &secretRule{Rule: &rules.All()[id]})
+	return s.rules[id].Load()
 }
 
 // hint reports whether a literal is in data.
 func (s *ruleSet) hint(data []byte) bool {
 	in := false
-	s.index.find(data, 0, func(int, int) { in = true })
+	s.finder(int64(len(data))).find(data, 0, func(int, int) { in = true })
 	return in
 }
 
@@ -138,15 +138,16 @@ func newSecretSearch(set *ruleSet, s Subject) *secretSearch {
 }
 
 func (s *secretSearch) Next(w Window, found func(Match)) Hold {
-	s.set.index.find(w.Data, w.Fresh, func(literal, at int) {
-		for _, id := range s.set.users[literal] {
+	finder := s.set.finder(w.Tail())
+	finder.find(w.Data, w.Fresh, func(literal, at int) {
+		for _, id := range rules.Literals()[literal].Rules {
 			s.begin(id, w.Start+int64(at))
 		}
 	})
 	h := None(w)
-	h.Keep = max(w.Start, h.Keep-int64(s.set.index.longest)-s.set.behind-lookBehind)
+	h.Keep = max(w.Start, h.Keep-int64(s.set.sorted.longest)-s.set.behind-lookBehind)
 	if !w.End {
-		h.Soft -= int64(s.set.index.partial(w.Data))
+		h.Soft -= int64(finder.partial(w.Data))
 	}
 	busy := s.busy[:0]
 	for _, run := range s.busy {
@@ -172,7 +173,7 @@ func (s *secretSearch) Next(w Window, found func(Match)) Hold {
 func (s *secretSearch) begin(id int32, at int64) {
 	run := s.runs[id]
 	if run == nil {
-		run = &ruleRun{rule: s.set.rules[id]}
+		run = &ruleRun{rule: s.set.rule(id)}
 		if !run.rule.concerns(s.subject) {
 			run.rule = nil
 		}

@@ -34,15 +34,9 @@ type Rule struct {
 	// Entropy is the least entropy of a secret, in bits a byte (Shannon). 0: any.
 	Entropy float64
 
-	// Literals are in lower case, and each match of Core has one of them in it, in
-	// any case, that begins between Before[0] and Before[1] bytes behind the
-	// match's beginning.
-	Literals []string
-	Before   [2]int
-
-	// Next are the bytes, in lower case, that can follow a literal of less than four
-	// bytes, twice in a row behind one of two. Empty: any.
-	Next string
+	// Before is how many bytes behind the beginning of a match of Core one of the
+	// rule's literals begins, at least and at most.
+	Before [2]int
 
 	// Secret is how many bytes behind the beginning of the literal the secret
 	// begins at least; below 0, it may begin so many bytes before it.
@@ -58,6 +52,21 @@ type Rule struct {
 	Allow []Allow
 }
 
+// Literal is a string, in lower case, that each match of some rules has in it, in any
+// case: one of those of the rule.
+type Literal struct {
+	Text string
+
+	// Next are the bytes, in lower case, that can follow a text of less than four
+	// bytes, twice in a row behind one of two. Empty: any.
+	Next string
+
+	// Whole says that it is a part of the secret of one of its rules.
+	Whole bool
+
+	Rules []int32 // their places in All
+}
+
 // Allow says of what looks like a secret that it is none.
 type Allow struct {
 	Regexes []string // one of them matches the target
@@ -70,6 +79,9 @@ type Allow struct {
 // All returns every rule, by id. A rule that is several expressions is there several
 // times.
 func All() []Rule { return table }
+
+// Literals are those of all rules, sorted by their text.
+func Literals() []Literal { return literals }
 
 // Global is what goes for each rule, and Placeholders for those of Kavach.
 func Global() *Allow       { return &global }
