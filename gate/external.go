@@ -65,6 +65,7 @@ func runExternal(ctx context.Context, x *policy.ExternalScanner, subject Subject
 	wholeGroup(cmd)
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
+	endGroup(cmd)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil, fmt.Errorf("scanner %s did not answer within %v", x.Name, time.Duration(x.Timeout))
@@ -126,15 +127,18 @@ func oneLine(text []byte) string {
 	}, string(text)))
 }
 
-// limited keeps so many bytes, and takes all.
+// limited keeps so many bytes, and takes all. The buffer is no part of it: its
+// ReadFrom would be.
 type limited struct {
-	bytes.Buffer
+	kept bytes.Buffer
 	left int
 }
 
+func (l *limited) Bytes() []byte { return l.kept.Bytes() }
+
 func (l *limited) Write(p []byte) (int, error) {
 	if keep := min(len(p), max(l.left, 0)); keep > 0 {
-		l.Buffer.Write(p[:keep])
+		l.kept.Write(p[:keep])
 	}
 	l.left -= len(p)
 	return len(p), nil
