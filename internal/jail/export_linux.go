@@ -46,10 +46,10 @@ func (j *Jail) ExportBy(ctx context.Context, a *agent.Agent, e backend.Export, b
 		return errors.Join(err, p.Kill())
 	case exit.OOMKilled:
 		return &backend.ExportError{Path: e.Path, Reason: "the sandbox is out of memory, and what reads files inside was killed; allow it more (resources.memory)"}
-	case exit.Code != 0: // whoever else is inside may kill it
-		return &backend.ExportError{
-			Path: e.Path, Reason: fmt.Sprintf("what reads files inside ended with code %d, signal %d: %s", exit.Code, exit.Signal, strings.TrimSpace(said.String())),
-		}
+	case exit.Signal != 0: // whoever else is inside may have sent it
+		return &backend.ExportError{Path: e.Path, Reason: fmt.Sprintf("what reads files inside was killed by signal %d", exit.Signal)}
+	case exit.Code != 0:
+		return &backend.ExportError{Path: e.Path, Reason: fmt.Sprintf("what reads files inside ended with code %d: %s", exit.Code, strings.TrimSpace(said.String()))}
 	}
 	return nil
 }
