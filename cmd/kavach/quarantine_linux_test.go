@@ -2,7 +2,6 @@ package main
 
 import (
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -15,9 +14,6 @@ import (
 // TestQuarantineScripts runs testdata/quarantine/*.txtar against the real program,
 // with two items in the quarantine: $OUTPUT has stdout and stderr, $FILE is a file.
 func TestQuarantineScripts(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("there is a quarantine on Linux only")
-	}
 	bin := kavachPath(t)
 	testscript.RunT(scripts{t, t}, testscript.Params{
 		Dir:                "testdata/quarantine",

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/gate/quarantine"
 )
 
@@ -87,21 +88,31 @@ func (f *showFlags) show(prefix string) error {
 	return stop.instead(errors.Join(errs...))
 }
 
-// showMasked prints the content of a part, without what would steer a terminal.
+// showMasked prints the content of a part, without what would steer a terminal. The
+// gate looks at it again: what follows the crash of a scanner was not looked at.
 func showMasked(ctx context.Context, store *quarantine.Store, id, part string, ids quarantine.Identities) error {
 	var text bytes.Buffer // bounded: Masked shows so much
 	if err := store.Masked(ctx, id, part, ids, &text); err != nil {
 		return err
 	}
+	session, err := new(gate.Gate).Open(gate.Options{})
+	if err != nil {
+		return err
+	}
 	fmt.Printf("\n--- %s, masked\n", part)
+	again := session.Command(1, false)
+	out := again.Stream(part, os.Stdout, true)
 	for line := range strings.Lines(text.String()) {
 		words := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		for i := range words {
 			words[i] = printable(words[i])
 		}
-		fmt.Println(strings.Join(words, "\t"))
+		if _, err := fmt.Fprintln(out, strings.Join(words, "\t")); err != nil {
+			break // Finish says why
+		}
 	}
-	return nil
+	_, err = again.Finish(ctx)
+	return err
 }
 
 func (f *showFlags) revealed(ctx context.Context, store *quarantine.Store, id string) error {

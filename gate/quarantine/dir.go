@@ -126,6 +126,10 @@ func (d *disk) writeRecord(dir string, r *Record) error {
 	if err != nil {
 		return err
 	}
+	return d.putRecord(dir, data)
+}
+
+func (d *disk) putRecord(dir string, data []byte) error {
 	name := path.Join(dir, recordFile)
 	if err := writeFile(d.root, name+newSuffix, data); err != nil {
 		return errors.Join(err, d.root.Remove(name+newSuffix))

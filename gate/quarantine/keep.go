@@ -50,7 +50,7 @@ func (s *Store) Keep(ctx context.Context, h gate.Held, parts ...gate.Part) (id s
 	if err := rec.valid(); err != nil {
 		return "", errors.Join(err, w.discard())
 	}
-	if err := d.writeRecord(w.dir, &rec); err != nil {
+	if err := w.record(&rec); err != nil {
 		return "", errors.Join(err, w.discard())
 	}
 	s.at("written")
@@ -127,6 +127,18 @@ func (w *writing) part(ctx context.Context, p gate.Part, to []age.Recipient) (Ke
 	}
 	kept.Stored, kept.SHA256 = w.bytes-before, hex.EncodeToString(sum.Sum(nil))
 	return kept, errors.Join(err, f.Close())
+}
+
+// record writes the first record of the item. A flood of findings takes room, too.
+func (w *writing) record(r *Record) error {
+	data, err := r.encode()
+	if err == nil {
+		_, err = counted{w}.Write(data)
+	}
+	if err != nil {
+		return err
+	}
+	return w.d.putRecord(w.dir, data)
 }
 
 // commit gives a whole item its name.

@@ -14,6 +14,11 @@ const (
 
 	// maxShown is how much of a part is shown in all, marks included.
 	maxShown = 64 << 10
+
+	// maxFindings is after how many findings of a part nothing more of it is shown.
+	// A gate tells of the first thousand of each rule, but for those that say what
+	// another says: whatever comes after these may be found as well.
+	maxFindings = 250
 )
 
 // Masked writes what is around the findings of a part, with a mark in the place
@@ -39,6 +44,9 @@ func (s *Store) Masked(ctx context.Context, id, part string, ids Identities, w i
 	if err != nil {
 		return err
 	}
+	if err := d.aligned(ctx, &rec, part, ids); err != nil {
+		return err
+	}
 	return writeMasked(w, withContext{ctx, content}, size, spans)
 }
 
@@ -49,7 +57,8 @@ type span struct {
 }
 
 // spans are the bytes of a part that findings are about, in their order, those
-// that overlap or touch as one. A finding that fits no part counts for each.
+// that overlap or touch as one. A finding that fits no part counts for each. Of very
+// many the last has all that follows.
 func (r *Record) spans(part string, size int64) ([]span, error) {
 	var all []span
 	if len(r.Held.Findings) == 0 {
@@ -65,6 +74,10 @@ func (r *Record) spans(part string, size int64) ([]span, error) {
 		all = append(all, span{f.Offset, f.Offset + f.Length, f.Rule})
 	}
 	slices.SortStableFunc(all, func(a, b span) int { return int(min(max(a.start-b.start, -1), 1)) })
+	if len(all) > maxFindings {
+		last := all[maxFindings-1]
+		all = append(all[:maxFindings], span{last.start, size, last.rule})
+	}
 	var merged []span
 	for _, next := range all {
 		if n := len(merged); n > 0 && next.start <= merged[n-1].end {

@@ -57,15 +57,69 @@ func TestMasked(t *testing.T) {
 	}
 }
 
-// TestMaskedIsBounded: a million findings are not a gigabyte on a terminal.
-func TestMaskedIsBounded(t *testing.T) {
-	text, findings := strings.Repeat("S.", 50_000), []gate.Finding(nil)
-	for i := range 50_000 {
-		findings = append(findings, found("stdout", int64(2*i), 1))
+// TestFits: a part that lacks what was let out before is told from a whole one. By
+// its offsets alone, half of the token would be shown.
+func TestFits(t *testing.T) {
+	const before, token = "some text: ", "ghp_0123456789abcdefghij"
+	whole := before + token + " and more that follows it, to the end\n"
+	of := func(preview, view string) gate.Finding {
+		f := found("stdout", int64(len(before)), int64(len(token)))
+		f.Preview, f.View = preview, view
+		return f
 	}
-	got, err := masked(t, text, findings...)
-	if err != nil || len(got) > maxShown+100 || strings.Contains(got, "S") || !strings.Contains(got, "more bytes]") {
-		t.Errorf("%d bytes were shown: %v", len(got), err)
+	own, later := of(gate.Mask([]byte(token)), ""), of(gate.Mask([]byte(token)), "")
+	later.Offset += 20
+	tests := []struct {
+		text     string
+		findings []gate.Finding
+		want     bool
+		why      string
+	}{
+		{whole, []gate.Finding{own}, true, "all of it"},
+		{whole[len(before):], []gate.Finding{own}, false, "what was before it was let out"},
+		{whole[1:], []gate.Finding{own}, false, "one byte was let out"},
+		{whole, []gate.Finding{later, own}, false, "one of them is elsewhere"},
+		{whole, []gate.Finding{of("PHRASE (24 bytes)", "")}, false, "a preview that shows a name"},
+		{whole, []gate.Finding{of(gate.Mask([]byte(token)), "base64")}, false, "a preview of what was decoded"},
+		{whole, []gate.Finding{of("PHRASE (24 bytes)", ""), own}, true, "one of them is enough"},
+		{whole, []gate.Finding{of("… (24 bytes)", "")}, false, "a preview that shows nothing"},
+		{"", []gate.Finding{own}, false, "nothing is there"},
+		{whole, nil, false, "nothing was found"},
+	}
+	for _, tt := range tests {
+		if got, err := fits(strings.NewReader(tt.text), tt.findings); err != nil || got != tt.want {
+			t.Errorf("%s: %v, %v", tt.why, got, err)
+		}
+	}
+	if got, err := masked(t, whole[len(before):], own); err != nil || !strings.Contains(got, token[:len(before)]) {
+		t.Errorf("the twin: offsets alone have the wrong bytes masked: %q, %v", got, err)
+	}
+}
+
+// TestMaskedIsBounded: what was found often is not a gigabyte on a terminal, and of
+// what is beyond the findings that are told nothing is shown.
+func TestMaskedIsBounded(t *testing.T) {
+	tests := []struct {
+		line string
+		n    int
+		told int
+		want string
+		why  string
+	}{
+		{"S" + strings.Repeat(".", 600), 200, 200, " more bytes]", "much around them"},
+		{"S.", 50_000, 50_000, "[r: 99502 bytes]", "very many"},
+		{"S.", 1100, 1000, "[r: 1702 bytes]", "some are not told"},
+		{"S", 1100, 1000, "[r: 1100 bytes]", "they touch each other"},
+	}
+	for _, tt := range tests {
+		text, findings := strings.Repeat(tt.line, tt.n), []gate.Finding(nil)
+		for i := range tt.told {
+			findings = append(findings, found("stdout", int64(len(tt.line)*i), 1))
+		}
+		got, err := masked(t, text, findings...)
+		if err != nil || len(got) > maxShown+100 || strings.Contains(got, "S") || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %d bytes were shown, ending in %q: %v", tt.why, len(got), got[max(0, len(got)-40):], err)
+		}
 	}
 }
 

@@ -98,6 +98,8 @@ func TestKeepRefuses(t *testing.T) {
 		{[]gate.Part{part("stdout"), part("stdout")}, limits{}, "exists", "the same twice"},
 		{[]gate.Part{failing}, limits{}, "the pipe broke", "content that cannot be read"},
 		{[]gate.Part{part("stdout")}, limits{item: 100}, "at most 100 bytes", "more than an item may have"},
+		{[]gate.Part{part("stdout")}, limits{item: 400}, "at most 400 bytes", "its record is part of an item"},
+		{[]gate.Part{part("stdout")}, limits{total: 500}, "is full", "the store has more than it may already"},
 		{[]gate.Part{part("stdout")}, limits{total: 1000}, "is full", "more than the store may have"},
 		{[]gate.Part{part("stdout")}, limits{items: 1}, "has 1 items", "too many items"},
 	}
