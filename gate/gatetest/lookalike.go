@@ -15,6 +15,9 @@ type mutation struct {
 	// named puts it beside its name, as documentation does; else it stands alone.
 	named bool
 
+	// formed says that it has the form, and that something else gives it away.
+	formed bool
+
 	write func(r *rand.Rand, secret string) string
 }
 
@@ -26,30 +29,34 @@ func prefix(secret string) string {
 }
 
 var mutations = []mutation{
-	{"one character short", false, func(_ *rand.Rand, s string) string { return s[:len(s)-1] }},
-	{"half of it", false, func(_ *rand.Rand, s string) string { return s[:len(s)/2] }},
-	{"a wrong character", false, func(r *rand.Rand, s string) string {
+	{"one character short", false, false, func(_ *rand.Rand, s string) string { return s[:len(s)-1] }},
+	{"half of it", false, false, func(_ *rand.Rand, s string) string { return s[:len(s)/2] }},
+	{"a wrong character", false, false, func(r *rand.Rand, s string) string {
 		at := len(s)/2 + r.IntN(len(s)/4+1)
 		return s[:at] + pick(r, []string{"!", "*", "#", "…"}) + s[at+1:]
 	}},
-	{"alone", false, func(_ *rand.Rand, s string) string { return s }},
-	{"a wrong checksum", false, func(_ *rand.Rand, s string) string {
+	{"alone", false, false, func(_ *rand.Rand, s string) string { return s }},
+	{"a wrong checksum", false, true, func(_ *rand.Rand, s string) string {
 		if !hasChecksum(s) {
 			return ""
 		}
 		return s[:len(s)-1] + string(base62[(strings.IndexByte(base62, s[len(s)-1])+1)%len(base62)])
 	}},
-	{"crossed out", true, func(r *rand.Rand, s string) string {
+	{"crossed out", true, true, func(r *rand.Rand, s string) string {
 		p := prefix(s)
 		return p + strings.Repeat(pick(r, []string{"x", "X", "*", "."}), len(s)-len(p))
 	}},
-	{"variable", true, func(r *rand.Rand, _ string) string {
+	{"variable", true, true, func(r *rand.Rand, _ string) string {
 		return pick(r, []string{"${API_TOKEN}", "$SECRET_KEY", "{{ secrets.token }}", "%API_KEY%", "<your-token>", "<API_KEY>", "${{ secrets.API_TOKEN }}", "@SECRET@"})
 	}},
-	{"word", true, func(r *rand.Rand, _ string) string {
+	{"word", true, true, func(r *rand.Rand, _ string) string {
 		return pick(r, []string{"changeme", "your-api-key-here", "your_secret_token", "redacted", "null", "undefined", "example", "placeholder", "process.env.API_KEY", "os.environ"})
 	}},
 }
+
+// encodedPEM is "-----BEGIN" in base64: what is left of such a key is a key's
+// beginning still, for who decodes it.
+const encodedPEM = "LS0tLS1CRUdJTi"
 
 // LookAlikes writes for each rule up to n texts of each kind that look like its
 // secrets and are none. What the rule itself would take by the letter is left out,
@@ -60,13 +67,13 @@ func LookAlikes(all []rules.Rule, seed uint64, n int) []Sample {
 	var samples []Sample
 	for _, s := range secrets {
 		secret := string(s.Secret())
-		if strings.Contains(secret, "\n") {
+		if strings.Contains(secret, "\n") || strings.HasPrefix(secret, encodedPEM) {
 			continue // keys in PEM have look-alikes of their own: Ordinary
 		}
 		r := random(seed, s.Kind+" looks like "+s.How)
 		for _, m := range mutations {
 			text := m.text(r, s.Kind, secret)
-			if text == "" || !m.named && matches(families[family(s.Kind)], text) {
+			if text == "" || !m.formed && matches(families[family(s.Kind)], text) {
 				continue
 			}
 			samples = append(samples, Sample{Kind: s.Kind, How: m.how, Text: []byte(text)})
@@ -97,20 +104,11 @@ func family(id string) string {
 func families(all []rules.Rule) map[string][]*regexp.Regexp {
 	of := map[string][]*regexp.Regexp{}
 	for _, rule := range all {
-		if re, err := regexp.Compile(rule.Regex); err == nil && rule.Regex != "" && !hasChecksumRule(rule.ID) {
+		if re, err := regexp.Compile(rule.Regex); err == nil && rule.Regex != "" {
 			of[family(rule.ID)] = append(of[family(rule.ID)], re)
 		}
 	}
 	return of
-}
-
-// hasChecksumRule leaves those out whose expression is not all there is to them.
-func hasChecksumRule(id string) bool {
-	switch id {
-	case "github-pat", "github-oauth", "github-app-token", "npm-access-token":
-		return true
-	}
-	return false
 }
 
 func matches(of []*regexp.Regexp, text string) bool {

@@ -122,7 +122,7 @@ func foundMaterial(b *strings.Builder, o options, engines []engine) {
 					default:
 						n[e.name()]++
 						byRule.add(e.name(), h.rule, 1)
-						if _, ours := e.(*kavach); ours && (o.show == "all" || o.show == h.rule) {
+						if o.shows(e, h.rule) {
 							fmt.Printf("%s in %s: %.200q\n", h.rule, s.How, s.Text[max(0, h.offset-40):min(int64(len(s.Text)), h.offset+h.length+10)])
 						}
 					}

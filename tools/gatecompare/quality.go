@@ -29,16 +29,21 @@ func (t tally) total(engine string) int {
 
 // counts is all that is counted.
 type counts struct {
-	of          map[string]int // true secrets, by rule
-	true, wrong tally          // by rule
-	held        tally          // true ones found with a severity of medium or above, by rule
-	forms       map[string]int // true secrets, by format
-	formsTrue   tally
-	formsHeld   tally
-	likes       map[string]int // look-alikes, by way
-	likesWrong  tally
-	plain       map[string]int // bytes of ordinary material, by kind
-	plainWrong  tally
+	of         map[string]int // true secrets, by rule
+	true       tally          // those found, by whichever rule
+	held       tally          // those found with a severity of medium or above
+	forms      map[string]int // true secrets, by format
+	formsTrue  tally
+	formsHeld  tally
+	likes      map[string]int // look-alikes, by way
+	likesWrong tally
+	plain      map[string]int // bytes of ordinary material, by kind
+	plainWrong tally
+
+	// right and wrong are by the rule that found something, of medium or above: the
+	// samples in which it found the secret, and those in which it found anything
+	// else. A paragraph that is repeated counts once.
+	right, wrong tally
 }
 
 func quality(b *strings.Builder, o options, engines []engine) error {
@@ -48,7 +53,7 @@ func quality(b *strings.Builder, o options, engines []engine) error {
 		return err
 	}
 	c := counts{
-		of: map[string]int{}, true: tally{}, wrong: tally{}, held: tally{}, forms: map[string]int{}, formsTrue: tally{}, formsHeld: tally{},
+		of: map[string]int{}, true: tally{}, right: tally{}, wrong: tally{}, held: tally{}, forms: map[string]int{}, formsTrue: tally{}, formsHeld: tally{},
 		likes: map[string]int{}, likesWrong: tally{}, plain: map[string]int{}, plainWrong: tally{},
 	}
 	c.secrets(o, secrets, engines, c.of, c.true, c.held)
@@ -75,45 +80,68 @@ func quality(b *strings.Builder, o options, engines []engine) error {
 
 // secrets counts those that are found, by the span, whatever the rule. What is
 // found beside the secret is wrong.
-func (c *counts) secrets(o options, samples []gatetest.Sample, engines []engine, of map[string]int, right, held tally) {
+func (c *counts) secrets(o options, samples []gatetest.Sample, engines []engine, of map[string]int, found, held tally) {
 	for i := range samples {
 		s := &samples[i]
 		of[s.Kind]++
 		for _, e := range engines {
-			over, heavy := false, false
-			for _, h := range e.find(s) {
-				if s.Overlaps(h.offset, h.length) {
-					over, heavy = true, heavy || !h.minor
-				} else if !h.minor {
-					c.wrong.add(e.name(), h.rule, 1)
-				}
-			}
+			hits := e.find(s)
+			over := slices.ContainsFunc(hits, func(h hit) bool { return s.Overlaps(h.offset, h.length) })
+			heavy := slices.ContainsFunc(hits, func(h hit) bool { return !h.minor && s.Overlaps(h.offset, h.length) })
+			c.judge(e.name(), s, hits)
 			if heavy {
 				held.add(e.name(), s.Kind, 1)
 			}
 			if over {
-				right.add(e.name(), s.Kind, 1)
-			} else if _, ours := e.(*kavach); ours && (o.show == "all" || o.show == s.Kind) {
+				found.add(e.name(), s.Kind, 1)
+			} else if o.shows(e, s.Kind) {
 				fmt.Printf("missed %s (%s): %q\n", s.Kind, s.How, s.Text)
 			}
 		}
 	}
 }
 
+// judge counts the rules that are right in a sample, and those that are wrong.
+func (c *counts) judge(engine string, s *gatetest.Sample, hits []hit) {
+	right, wrong := map[string]bool{}, map[string]bool{}
+	for _, h := range hits {
+		switch {
+		case h.minor:
+		case s.Overlaps(h.offset, h.length):
+			right[h.rule] = true
+		default:
+			wrong[h.rule] = true
+		}
+	}
+	for rule := range right {
+		c.right.add(engine, rule, 1)
+	}
+	for rule := range wrong {
+		c.wrong.add(engine, rule, 1)
+	}
+}
+
 // harmless counts what is found where nothing is.
 func (c *counts) harmless(o options, s *gatetest.Sample, key string, engines []engine, wrong tally) {
 	for _, e := range engines {
-		for _, h := range e.find(s) {
+		hits := e.find(s)
+		c.judge(e.name(), s, hits)
+		for _, h := range hits {
 			if h.minor {
 				continue
 			}
 			wrong.add(e.name(), key, 1)
-			c.wrong.add(e.name(), h.rule, 1)
-			if _, ours := e.(*kavach); ours && (o.show == "all" || o.show == h.rule) {
+			if o.shows(e, h.rule) {
 				fmt.Printf("wrong %s in %s (%s): %q\n", h.rule, s.Kind, s.How, s.Text[h.offset:min(int64(len(s.Text)), h.offset+h.length)])
 			}
 		}
 	}
+}
+
+// shows says whether what Kavach does with a rule or a format is to be printed.
+func (o *options) shows(e engine, kind string) bool {
+	_, ours := e.(*kavach)
+	return ours && (o.show == "all" || o.show == kind)
 }
 
 func (c *counts) summary(b *strings.Builder, engines []engine, all []rules.Rule) {
@@ -128,14 +156,14 @@ func (c *counts) summary(b *strings.Builder, engines []engine, all []rules.Rule)
 		return percent(count(c.true[e], theirs), count(c.of, theirs))
 	})
 	row(fmt.Sprintf("recall, %d secrets written from issuers' formats", forms), func(e string) string { return percent(c.formsTrue.total(e), forms) })
-	row("the same, found with a severity of medium or above", func(e string) string {
+	row("recall, all of them, with a severity of medium or above", func(e string) string {
 		return percent(c.held.total(e)+c.formsHeld.total(e), n+forms)
 	})
-	row(fmt.Sprintf("precision, with %d look-alikes and %.1f MB of generated ordinary material", likes, float64(sum(c.plain))/1e6), func(e string) string {
+	row(fmt.Sprintf("precision, with %d look-alikes and %d kinds of generated ordinary material", likes, len(c.plain)), func(e string) string {
 		right := c.held.total(e) + c.formsHeld.total(e)
 		return percent(right, right+c.wrong.total(e))
 	})
-	fmt.Fprint(b, "## In short\n\nRecall: a finding overlaps the secret. Precision: of all findings of severity medium or above (gitleaks has no severities), those that do. Both programs do well on secrets written from rules, since the rules are what both have; formats are the harder question.\n\n")
+	fmt.Fprint(b, "## In short\n\nRecall: a finding overlaps the secret. Precision: of the texts in which a rule finds something of severity medium or above (gitleaks has no severities), those in which it is the secret; a text is one secret in its context, one look-alike, or all that was generated of one kind of ordinary material.\n\nBoth programs do well on secrets written from rules, since the rules are what both have. Formats are the harder question, and it is not quite a fair one: they were written down by those who added to gitleaks' rules what Kavach has beyond them, so that gitleaks knows fewer of them.\n\n")
 	t.write(b)
 	fmt.Fprint(b, "A token whose checksum is wrong is still found, with severity medium: it may be of a later format. What is crossed out and still taken is under rules of gitleaks that give no least entropy.\n\n")
 	t = table{{"look-alikes taken for secrets", "of", engines[0].name(), engines[1].name()}}
@@ -155,7 +183,7 @@ func (c *counts) formTable(b *strings.Builder, engines []engine) {
 }
 
 func (c *counts) ruleTable(b *strings.Builder, engines []engine, all []rules.Rule) {
-	fmt.Fprint(b, "## By rule\n\nRecall is of the rule's own secrets, by whichever rule; precision, of the rule's findings over its own secrets and elsewhere in generated material, where findings below medium do not count. Severities are Kavach's: what is low is told, and passes by default. A rule that is only Kavach's shows for gitleaks what its other rules find. No figure: it found nothing.\n\n")
+	fmt.Fprint(b, "## By rule\n\nRecall is of the rule's own secrets, by whichever rule; precision, of the texts in which the rule itself finds something of medium or above, those where that is a secret. Severities are Kavach's: what is low is told, and passes by default. A rule that is only Kavach's shows for gitleaks what its other rules find. No precision: it found nothing, or there is no such rule.\n\n")
 	g, k := engines[0].name(), engines[1].name()
 	t := table{{"rule", "severity", "recall " + g, "recall " + k, "wrong " + g, "wrong " + k, "precision " + g, "precision " + k}}
 	var last string
@@ -173,7 +201,7 @@ func (c *counts) ruleTable(b *strings.Builder, engines []engine, all []rules.Rul
 			cell = append(cell, fmt.Sprint(c.wrong[e][rule.ID]))
 		}
 		for _, e := range []string{g, k} {
-			cell = append(cell, percent(c.true[e][rule.ID], c.true[e][rule.ID]+c.wrong[e][rule.ID]))
+			cell = append(cell, percent(c.right[e][rule.ID], c.right[e][rule.ID]+c.wrong[e][rule.ID]))
 		}
 		t = append(t, cell)
 	}
