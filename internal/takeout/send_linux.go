@@ -110,38 +110,26 @@ func open(dir int, name string, flags int) (fd int, err error) {
 // entry sends what has this name in a directory. Dev is the device that the
 // directory is on, and that needs no second look.
 func (s *sender) entry(dir int, base, name string, dev uint64, depth int) error {
-	if s.entries++; s.entries > s.limits.Entries {
-		return fmt.Errorf("there are more than %d files and directories", s.limits.Entries)
-	}
 	if s.err != nil {
 		return s.err
 	}
 	fd, st, err := openFile(dir, base)
+	why := ""
 	if err == nil {
 		defer unix.Close(fd)
-		if uint64(st.Dev) != dev {
-			err = checkFileSystem(fd)
-		}
+		err = s.look(fd, st, dev)
 	}
-	isDir := err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
-	switch {
-	case err == nil && !isDir && st.Size > s.limits.FileBytes:
-		err = fmt.Errorf("it has %d bytes, and may have %d", st.Size, s.limits.FileBytes)
-	case len(name) > maxName:
-		return fmt.Errorf("there are paths of more than %d bytes", maxName)
-	}
-	why := ""
 	if err != nil {
 		why = reason(err).Error()
 	}
-	if s.texts += len(name) + min(len(why), maxReason) + slack; s.texts > maxTexts {
-		return fmt.Errorf("there are names of more than %d bytes", maxTexts)
+	if err := s.count(name, why); err != nil {
+		return err
 	}
 	switch {
-	case err != nil:
+	case why != "":
 		s.writer.entry(Entry{Kind: Refused, Name: name, Reason: why})
 		return nil
-	case isDir:
+	case st.Mode&unix.S_IFMT == unix.S_IFDIR:
 		s.writer.entry(Entry{Kind: Dir, Name: name, Mode: st.Mode & permissions})
 		return s.dir(fd, name, uint64(st.Dev), depth)
 	}
@@ -153,8 +141,32 @@ func (s *sender) entry(dir int, base, name string, dev uint64, depth int) error 
 	return nil
 }
 
-// slack is what else may be said of an entry: that it was changed.
-const slack = 64
+// look says why something that is open is not sent by itself.
+func (s *sender) look(fd int, st *unix.Stat_t, dev uint64) error {
+	if st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size > s.limits.FileBytes {
+		return fmt.Errorf("it has %d bytes, and may have %d", st.Size, s.limits.FileBytes)
+	}
+	if uint64(st.Dev) == dev {
+		return nil
+	}
+	return checkFileSystem(fd)
+}
+
+// count says why there is too much of all.
+func (s *sender) count(name, why string) error {
+	const slack = 64 // what else may be said of it: that it was changed
+	s.entries++
+	s.texts += len(name) + min(len(why), maxReason) + slack
+	switch {
+	case s.entries > s.limits.Entries:
+		return fmt.Errorf("there are more than %d files and directories", s.limits.Entries)
+	case len(name) > maxName:
+		return fmt.Errorf("there are paths of more than %d bytes", maxName)
+	case s.texts > maxTexts:
+		return fmt.Errorf("there are names of more than %d bytes", maxTexts)
+	}
+	return nil
+}
 
 // openFile opens a file or a directory, and nothing else. Whatever is put in its
 // place meanwhile is looked at again when it is open: no link is followed, no fifo
