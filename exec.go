@@ -104,7 +104,7 @@ type Result struct {
 
 	// Unscanned is what left with nobody looking: the directories of the host that
 	// the command could change by itself (mounts with access "direct"), and
-	// "stdout" and "stderr" where the policy says gate.mode "off".
+	// "stdout", "stderr" and "files" where the policy says gate.mode "off".
 	Unscanned []string
 
 	Usage Usage

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"path/filepath"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/gate"
@@ -65,7 +66,7 @@ func (s *Sandbox) gateExport(ctx context.Context, d *exportDraft) error {
 			continue
 		}
 		report, err := s.gateFile(ctx, gate.File{
-			Name: o.Path, Mode: o.Mode, Dest: o.Dest,
+			Name: o.Path, Mode: o.Mode, Dest: absolute(o.Dest),
 			Open: func() (io.ReadCloser, error) { return d.open(o) },
 		})
 		switch {
@@ -78,6 +79,14 @@ func (s *Sandbox) gateExport(ctx context.Context, d *exportDraft) error {
 		}
 	}
 	return nil
+}
+
+// absolute is where a path of the host is, whoever asks later.
+func absolute(name string) string {
+	if abs, err := filepath.Abs(name); err == nil {
+		return abs
+	}
+	return name
 }
 
 // recordExports records what is about to be put in its place, and what is not.

@@ -49,7 +49,7 @@ func (s *Sandbox) gateMemory(ctx context.Context, exec int, data []byte) ([]byte
 	const name = "memory"
 	var out bytes.Buffer
 	g := s.gate.Command(exec, false)
-	_, writeErr := g.Stream(name, &out, true).Write(data)
+	_, writeErr := g.Stream(name, &out, gate.How{Collected: true}).Write(data)
 	report, err := g.Finish(ctx)
 	switch {
 	case report.Withheld():

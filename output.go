@@ -43,7 +43,6 @@ type output struct {
 	terminal  bool          // it is what a terminal shows
 
 	// Written by the reader, read after wg.
-	tail      []byte
 	truncated bool
 	held      bool // something had it open still, when the wait for it was over
 	failed    error
@@ -111,7 +110,7 @@ func (s *Sandbox) releaser(ctx context.Context, exec int) func() error {
 // connect puts together: limit → gate → digest → caller or buffer. What the policy
 // has collected is for the caller when its end is on record.
 func (o *output) connect(s *Sandbox, g *gate.Command, to io.Writer, announce func() error) {
-	collect := to == nil
+	collect, shown := to == nil, isShown(to)
 	if collect || s.gate.Collected() {
 		o.collected, o.caller, o.announce = new(bytes.Buffer), to, announce
 		to, announce = o.collected, func() error { return nil }
@@ -120,7 +119,18 @@ func (o *output) connect(s *Sandbox, g *gate.Command, to io.Writer, announce fun
 	if s.runtime.Audit != nil {
 		o.digest.hash = sha256.New()
 	}
-	o.sink = g.Stream(o.name, o.digest, collect)
+	o.sink = g.Stream(o.name, o.digest, gate.How{Collected: collect, Shown: shown})
+}
+
+// isShown reports whether what is written to a writer is shown on a terminal, as far
+// as the writer can tell: an *os.File can.
+func isShown(to io.Writer) bool {
+	f, ok := to.(interface{ Stat() (os.FileInfo, error) })
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
 // started is called when the command has its own copies of the pipes.
@@ -240,10 +250,6 @@ func (o *output) outlast(buf []byte) (all bool) {
 }
 
 func (o *output) take(p []byte) {
-	o.tail = append(o.tail, p...)
-	if len(o.tail) > 2*tailSize {
-		o.tail = append(o.tail[:0], o.tail[len(o.tail)-tailSize:]...)
-	}
 	if o.limit >= 0 && int64(len(p)) > o.limit {
 		p, o.truncated = p[:o.limit], true
 	}
@@ -275,6 +281,9 @@ func (st *streams) finish(ctx context.Context) released {
 	var r released
 	for _, o := range st.out {
 		o.pipe.Close()
+		if o.truncated {
+			st.gate.Cut(o.name)
+		}
 		r.truncated = r.truncated || o.truncated || o.held
 	}
 	r.report, r.err = st.gate.Finish(ctx)
@@ -288,7 +297,7 @@ func (st *streams) finish(ctx context.Context) released {
 	}
 	two := len(st.out) == 2
 	if two {
-		r.stderrTail = st.out[1].tail
+		r.stderrTail = st.out[1].digest.tail
 	}
 	if r.err == nil {
 		r.stdout = st.out[0].bytes()
@@ -329,11 +338,16 @@ type digester struct {
 	announce func() error
 	hash     hash.Hash // nil: nobody asks
 	n        int64
+	tail     []byte // the end of what was let out
 }
 
 func (d *digester) Write(p []byte) (int, error) {
 	if err := d.announce(); err != nil {
 		return 0, err
+	}
+	d.tail = append(d.tail, p...)
+	if len(d.tail) > 2*tailSize {
+		d.tail = append(d.tail[:0], d.tail[len(d.tail)-tailSize:]...)
 	}
 	n, err := d.to.Write(p)
 	if d.hash != nil {

@@ -186,7 +186,7 @@ func (s *Sandbox) recordChanges(ctx context.Context, changes []workspace.Change)
 func unscanned(p *policy.Policy) []string {
 	var paths []string
 	if p.Gate.Mode == policy.GateOff {
-		paths = append(paths, "stdout", "stderr")
+		paths = append(paths, "stdout", "stderr", "files")
 	}
 	for _, m := range p.Filesystem.Mounts {
 		if m.Access == policy.AccessDirect {

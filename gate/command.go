@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"sync/atomic"
 )
 
 // Command is the gate of one command's output.
@@ -15,6 +17,7 @@ type Command struct {
 	exec     int
 	terminal bool
 	streams  []*stream
+	stopped  atomic.Bool // one of them lets nothing more out
 }
 
 // Command opens the gate for a command. Terminal says that its output is what a
@@ -23,15 +26,24 @@ func (s *Session) Command(exec int, terminal bool) *Command {
 	return &Command{session: s, exec: exec, terminal: terminal}
 }
 
+// How says how a stream is released.
+type How struct {
+	// Collected has nothing released before Finish. Zero: as the policy says.
+	Collected bool
+
+	// Shown says that a terminal shows what is released, so that escape sequences
+	// count in whatever they stand. Zero: in text.
+	Shown bool
+}
+
 // Stream returns what one output of the command is written to. What may be released
-// is written to out: as it comes, or, where collected says so or the policy does, by
-// Finish. An error of Write withholds all that follows; why, Finish says.
-func (c *Command) Stream(name string, out io.Writer, collected bool) io.Writer {
+// is written to out, as it comes or by Finish. An error of Write withholds all that
+// follows; why, Finish says.
+func (c *Command) Stream(name string, out io.Writer, how How) io.Writer {
 	if c.session.Off() {
 		return out
 	}
-	live := !collected && !c.session.Collected()
-	s := newStream(c.session, Subject{Name: name, Terminal: c.terminal}, out, live)
+	s := newStream(c.session, Subject{Name: name, Terminal: c.terminal}, out, how, &c.stopped)
 	c.streams = append(c.streams, s)
 	return s
 }
@@ -43,6 +55,16 @@ func (c *Command) Input(r io.Reader) io.Reader {
 		return r
 	}
 	return &input{session: c.session, reader: r, guard: c.session.guard(Subject{Name: "stdin"})}
+}
+
+// Cut says that a stream was cut off in the middle: what may be the beginning of a
+// match at its end is not released then, as it may be most of one.
+func (c *Command) Cut(name string) {
+	for _, s := range c.streams {
+		if s.name == name {
+			s.cut()
+		}
+	}
 }
 
 // Finish closes the streams, decides, and releases what was collected. It is called
@@ -61,15 +83,21 @@ func (c *Command) Finish(ctx context.Context) (Report, error) {
 		if s.lost && !s.live {
 			broken = append(broken, fmt.Errorf("%s is more than the %d bytes that are kept until the verdict", s.name, maxCollected))
 		}
+		if s.many {
+			broken = append(broken, fmt.Errorf("there is more to redact in %s than %d places", s.name, maxSpans))
+		}
 		worst = max(worst, s.ledger.worst)
 	}
 	r.Findings, r.More = c.findings()
 	r.Verdict = c.session.levels.verdict(worst)
+	if r.Verdict == Redact && slices.ContainsFunc(c.streams, func(s *stream) bool { return s.whole }) {
+		r.Verdict = Quarantined
+	}
 	if r.Withheld() {
 		r.Reason = because(r.Findings, worst)
 	}
-	if err := errors.Join(broken...); err != nil {
-		r.Verdict, r.Reason = Quarantined, err.Error()
+	if why := reasons(broken); why != "" {
+		r.Verdict, r.Reason, r.Failed = Quarantined, why, true
 		if c.session.levels.quarantine == 0 {
 			r.Verdict = Block
 		}
@@ -80,7 +108,8 @@ func (c *Command) Finish(ctx context.Context) (Report, error) {
 		}
 	}
 	if r.Withheld() {
-		return r, errors.Join(c.keep(ctx, &r), c.failed())
+		c.keep(ctx, &r)
+		return r, c.failed()
 	}
 	for _, s := range c.streams {
 		if !s.live {
@@ -90,6 +119,17 @@ func (c *Command) Finish(ctx context.Context) (Report, error) {
 		}
 	}
 	return r, c.failed()
+}
+
+// reasons are those of errors, in one line, each once.
+func reasons(list []error) string {
+	var all []string
+	for _, err := range list {
+		if err != nil && !slices.Contains(all, err.Error()) {
+			all = append(all, err.Error())
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 // look has the programs of the policy look at a stream, all of which is there.
@@ -120,7 +160,7 @@ func (c *Command) failed() error {
 }
 
 // keep puts what was not let out into the quarantine.
-func (c *Command) keep(ctx context.Context, r *Report) error {
+func (c *Command) keep(ctx context.Context, r *Report) {
 	var parts []Part
 	for _, s := range c.streams {
 		if len(s.raw) > 0 {
@@ -131,23 +171,16 @@ func (c *Command) keep(ctx context.Context, r *Report) error {
 		if r.Verdict == Quarantined {
 			r.Verdict = Block
 		}
-		return nil
+		return
 	}
-	return c.session.keep(ctx, r, Held{Exec: c.exec}, parts...)
+	c.session.keep(ctx, r, Held{Exec: c.exec}, parts...)
 }
 
 // findings are those of all streams, and how many more of each rule there were.
 func (c *Command) findings() (list []Finding, more map[string]int) {
 	for _, s := range c.streams {
 		list = append(list, s.ledger.findings()...)
-		for k, n := range s.ledger.count {
-			if n > maxKept {
-				if more == nil {
-					more = make(map[string]int)
-				}
-				more[k.rule] += n - maxKept
-			}
-		}
+		more = s.ledger.more(more)
 	}
 	return slices.Clip(list), more
 }

@@ -18,9 +18,6 @@ const (
 	// maxAnswer is how long the answer of a program may be, in bytes.
 	maxAnswer = 1 << 20
 
-	// maxMessage is how much is shown of why it answered nothing of use.
-	maxMessage = 500
-
 	// externalPath is the PATH of such programs.
 	externalPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
@@ -58,10 +55,9 @@ func runExternal(ctx context.Context, x *policy.ExternalScanner, subject Subject
 	cmd := exec.CommandContext(ctx, x.Command[0], x.Command[1:]...)
 	cmd.Env = []string{"PATH=" + externalPath, "LANG=C.UTF-8", "KAVACH_SCAN=" + string(told)}
 	cmd.Dir = "/"
-	var out, said limited
-	out.left, said.left = maxAnswer, maxMessage
+	out := limited{left: maxAnswer}
 	counted := &counter{r: content}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = counted, &out, &said
+	cmd.Stdin, cmd.Stdout = counted, &out
 	wholeGroup(cmd)
 	cmd.WaitDelay = time.Second
 	err = cmd.Run()
@@ -72,7 +68,7 @@ func runExternal(ctx context.Context, x *policy.ExternalScanner, subject Subject
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case err != nil:
-		return nil, fmt.Errorf("scanner %s: %w: %s", x.Name, err, oneLine(said.Bytes()))
+		return nil, fmt.Errorf("scanner %s: %w", x.Name, err) // what it says may hold what it has read
 	case out.left < 0:
 		return nil, fmt.Errorf("scanner %s answered with more than %d bytes", x.Name, maxAnswer)
 	}
@@ -87,7 +83,7 @@ func matchesOf(name string, text []byte, size int64) ([]Match, error) {
 	var a externalAnswer
 	dec := json.NewDecoder(bytes.NewReader(text))
 	if err := dec.Decode(&a); err != nil {
-		return nil, fmt.Errorf("scanner %s: its answer is not what docs/gate.md says: %w", name, err)
+		return nil, fmt.Errorf("scanner %s: its answer is not what docs/gate.md says", name)
 	}
 	if a.Findings == nil {
 		return nil, fmt.Errorf(`scanner %s: its answer has no "findings"; where there are none, they are []`, name)
@@ -99,7 +95,7 @@ func matchesOf(name string, text []byte, size int64) ([]Match, error) {
 	for i, f := range *a.Findings {
 		switch {
 		case !isRuleName(f.Rule):
-			return nil, fmt.Errorf("scanner %s: findings[%d].rule is %q; it is made of lower-case letters, digits, dots and dashes", name, i, f.Rule)
+			return nil, fmt.Errorf("scanner %s: findings[%d].rule is not made of lower-case letters, digits, dots and dashes", name, i)
 		case f.Severity == 0:
 			return nil, fmt.Errorf("scanner %s: findings[%d] has no severity", name, i)
 		case f.Offset < 0 || f.Length < 0 || f.Offset > size || f.Length > size-f.Offset:
@@ -115,16 +111,6 @@ func matchesOf(name string, text []byte, size int64) ([]Match, error) {
 
 func isRuleName(s string) bool {
 	return s != "" && len(s) <= 100 && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789.-") == ""
-}
-
-// oneLine is what a program said, as one line that does nothing to a terminal.
-func oneLine(text []byte) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == 0xfffd {
-			return ' '
-		}
-		return r
-	}, string(text)))
 }
 
 // limited keeps so many bytes, and takes all. The buffer is no part of it: its

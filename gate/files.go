@@ -53,14 +53,10 @@ func (s *Session) File(ctx context.Context, f File) (Report, error) {
 		_ = errors.As(err, &crash)
 	}
 	r := Report{Verdict: s.levels.ofFile(l.worst), Findings: l.findings()}
-	for k, n := range l.count {
-		if n > maxKept {
-			r.More = map[string]int{k.rule: n - maxKept}
-		}
-	}
+	r.More = l.more(nil)
 	r.Reason = because(r.Findings, l.worst)
 	if err != nil {
-		r.Verdict, r.Reason = Quarantined, err.Error()
+		r.Verdict, r.Reason, r.Failed = Quarantined, err.Error(), true
 	}
 	if !r.Withheld() {
 		r.Reason = ""
@@ -74,7 +70,8 @@ func (s *Session) File(ctx context.Context, f File) (Report, error) {
 		return Report{Verdict: Block}, err
 	}
 	defer content.Close()
-	return r, s.keep(ctx, &r, Held{Path: f.Dest, Mode: f.Mode}, Part{"file", content})
+	s.keep(ctx, &r, Held{Path: f.Dest, Mode: f.Mode}, Part{"file", content})
+	return r, nil
 }
 
 // ofFile is what the worst severity in a file calls for.
@@ -105,6 +102,11 @@ func (s *Session) each(ctx context.Context, f File, open func() (io.ReadCloser, 
 	}
 	defer content.Close()
 	g := s.guard(Subject{Name: f.Name, File: true, Mode: f.Mode})
+	defer func() {
+		if g.failed == nil { // else it ends itself, when it does
+			g.end()
+		}
+	}()
 	var (
 		data  []byte
 		start int64

@@ -80,7 +80,7 @@ type Finding struct {
 	Preview string `json:"preview"`
 
 	// View is the way in which it was found: the decodings, from the outermost,
-	// such as "base64", "gzip>utf-16", "zip:dir/name". Empty: as it stands.
+	// such as "base64", "gzip>utf-16". Empty: as it stands.
 	View string `json:"view,omitempty"`
 
 	// Released is how many of its bytes had been released before it was known:

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type guard struct {
 	open    func() Search // called with the first bytes: what nobody writes to costs nothing
 	search  Search
 	timeout time.Duration
+	budget  *budget
 	failed  error // why nothing more can be looked at
 }
 
@@ -29,9 +31,15 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		crash any
 	}
 	done := make(chan outcome, 1)
+	left := new(atomic.Bool) // nobody waits for it any more
 	go func() {
 		var o outcome
-		defer func() { done <- o }()
+		defer func() {
+			done <- o
+			if left.Load() {
+				g.end()
+			}
+		}()
 		defer func() { o.crash = recover() }()
 		if g.search == nil {
 			g.search = g.open()
@@ -47,7 +55,17 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		}
 		return o.hold, o.found, g.failed
 	case <-late.C:
+		left.Store(true)
+		g.budget.spend()
 		g.failed = fmt.Errorf("the scanners did not come to an end within %v", g.timeout)
 		return h, nil, g.failed
+	}
+}
+
+// end ends a search that may not have seen the end of its subject.
+func (g *guard) end() {
+	defer func() { _ = recover() }() // it may have crashed before
+	if c, ok := g.search.(closer); ok {
+		c.close()
 	}
 }

@@ -43,6 +43,7 @@ func Known(secrets []Secret) (s Scanner, short []string) {
 		Name: "known", Version: "1",
 		Rules: func() []Rule { return []Rule{knownRule} },
 		hint:  set.hint,
+		lines: true,
 	}
 	if len(set.forms) > 0 {
 		s.New = func(Subject) Search { return &knownSearch{set} }
@@ -71,7 +72,13 @@ type knownForm struct {
 }
 
 func (k *knownSet) add(s Secret) {
-	v := s.Value
+	k.addForms(s, s.Value)
+	if trimmed := bytes.TrimSpace(s.Value); len(trimmed) < len(s.Value) && len(trimmed) >= MinSecret {
+		k.addForms(s, trimmed) // as programs read it out of a file
+	}
+}
+
+func (k *knownSet) addForms(s Secret, v []byte) {
 	k.form(s, "", v)
 	k.base64(s, v)
 	k.form(s, "hex", []byte(hex.EncodeToString(v)))

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 )
 
 // Rules of what is packed and was not looked into to its end.
@@ -14,8 +16,10 @@ const (
 	// UnreadRule: only the beginning of what is packed was looked at.
 	UnreadRule = "unread"
 
-	// maxUnpacked is how many bytes of one member are unpacked.
+	// maxUnpacked is how many bytes of one member are unpacked, and maxInAll of all
+	// members of a subject, in whatever they are.
 	maxUnpacked = 64 << 20
+	maxInAll    = 512 << 20
 
 	// maxHeader is how long the header of a member can be, in bytes.
 	maxHeader = 64 << 10
@@ -37,6 +41,21 @@ var unreadRule = Rule{
 
 var errTooMuch = errors.New("more comes out of it than is looked at")
 
+// budget is how much may still be unpacked, of one subject. Nil: any number.
+type budget struct{ left atomic.Int64 }
+
+func newBudget() *budget {
+	b := new(budget)
+	b.left.Store(maxInAll)
+	return b
+}
+
+// take takes n bytes of what is left, if there are so many.
+func (b *budget) take(n int) bool { return b == nil || b.left.Add(-int64(n)) >= 0 }
+
+// spend takes all of it: nobody waits for what comes out.
+func (b *budget) spend() { b.left.Store(0) }
+
 func isPacked(head []byte) bool {
 	return bytes.HasPrefix(head, gzipMagic) || bytes.HasPrefix(head, zipMagic)
 }
@@ -53,10 +72,11 @@ type packedView struct {
 // member is one that is being unpacked, by a goroutine of its own, which works only
 // while feed waits for it.
 type member struct {
-	layer *layer
-	name  string
-	began int64
-	left  int64 // bytes that may still be unpacked
+	layer  *layer
+	name   string
+	began  int64
+	left   int64 // bytes that may still be unpacked
+	budget *budget
 
 	packed chan []byte // what is next; closed: nothing is
 	wants  chan error  // nil: it needs more; else it is over
@@ -75,7 +95,7 @@ func (v *packedView) Next(w Window, found func(Match)) Hold {
 			if i = at; !ok {
 				break
 			}
-			if head.size == 0 {
+			if head.size == 0 || i+head.size < len(w.Data) && !beginsDeflate(w.Data[i+head.size]) {
 				i++
 				continue
 			}
@@ -88,15 +108,19 @@ func (v *packedView) Next(w Window, found func(Match)) Hold {
 	h := None(w)
 	if m := v.member; m != nil {
 		if w.End {
-			v.close(w.Tail(), found)
+			v.finish(w.Tail(), found)
 		} else if w.Tail()-m.began <= waits || len(m.found) > 0 {
 			h.Hard = m.began
 		}
 	}
 	h.Soft = min(h.Soft, h.Hard, v.at)
-	h.Keep = min(h.Keep, h.Soft)
+	h.Keep = min(h.Keep, v.at)
 	return h
 }
+
+// beginsDeflate reports whether a first byte can be one: of the four kinds of blocks
+// one is reserved (RFC 1951, 3.2.3).
+func beginsDeflate(c byte) bool { return c>>1&3 != 3 }
 
 // header is what stands before what is packed.
 type header struct {
@@ -189,12 +213,15 @@ func zipHeader(d []byte) (size int, name string, ok bool) {
 	if deflated, encrypted := d[method] == 8 && d[method+1] == 0, d[6]&1 != 0; !deflated || encrypted {
 		size = 0
 	}
-	return size, "zip:" + string(d[fixed:fixed+n]), true
+	return size, "zip", true // its name is the program's, and may be what is not to leave
 }
+
+// flateReaders keep their 40 KiB.
+var flateReaders = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 func (v *packedView) open(at int64, h header) {
 	m := &member{
-		layer: newLayer(h.name, v.subject, v.scanners, at, 0, 1), name: h.name, began: at, left: maxUnpacked,
+		layer: newLayer(h.name, v.subject, v.scanners, at, 0, 1), name: h.name, began: at, left: maxUnpacked, budget: v.subject.budget,
 		packed: make(chan []byte), wants: make(chan error),
 	}
 	v.member = m
@@ -209,12 +236,14 @@ func (m *member) unpack() {
 			m.wants <- &scannerPanic{p}
 		}
 	}()
-	r := flate.NewReader(m)
-	buf := make([]byte, 32<<10)
+	r := flateReaders.Get().(io.ReadCloser)
+	defer flateReaders.Put(r)
+	_ = r.(flate.Resetter).Reset(m, nil) // which cannot fail
+	buf := make([]byte, 4<<10)
 	for {
 		n, err := r.Read(buf)
-		if m.left -= int64(n); m.left < 0 {
-			n, err = n+int(m.left), errTooMuch
+		if m.left -= int64(n); m.left < 0 || !m.budget.take(n) {
+			n, err = 0, errTooMuch
 		}
 		if n > 0 {
 			m.sink(buf[:n])
@@ -283,12 +312,23 @@ func (m *member) look(decoded []byte, end bool, tail int64) {
 	})
 }
 
-// close ends a member of which nothing more comes.
-func (v *packedView) close(tail int64, found func(Match)) {
+// finish ends a member of which nothing more comes.
+func (v *packedView) finish(tail int64, found func(Match)) {
 	m := v.member
 	m.sink = func(decoded []byte) { m.look(decoded, false, tail) }
 	close(m.packed)
 	v.over(m.wait(), tail, found)
+}
+
+// close ends a member that nobody looks at any more.
+func (v *packedView) close() {
+	if m := v.member; m != nil {
+		v.member = nil
+		m.sink = func([]byte) {}
+		close(m.packed)
+		<-m.wants
+		m.layer.close()
+	}
 }
 
 // wait waits for the goroutine to want more, or to be over.

@@ -1,6 +1,9 @@
 package gate
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // addSpan adds what is to be redacted, in order; what overlaps is one.
 func addSpan(spans []span, n span) []span {
@@ -9,17 +12,23 @@ func addSpan(spans []span, n span) []span {
 		i--
 	}
 	spans = slices.Insert(spans, i, n)
-	if i > 0 && spans[i-1].end > n.start {
+	if i > 0 && spans[i-1].joins(n) {
 		i--
 	}
-	for i+1 < len(spans) && spans[i+1].start < spans[i].end {
-		a, b := spans[i], spans[i+1]
-		if spans[i].end = max(a.end, b.end); len(b.mark) > 0 && len(a.mark) == 0 {
-			spans[i].mark = b.mark
+	first := &spans[i]
+	j := i + 1
+	for ; j < len(spans) && first.joins(spans[j]); j++ {
+		if first.end = max(first.end, spans[j].end); len(first.mark) == 0 {
+			first.mark = spans[j].mark
 		}
-		spans = slices.Delete(spans, i+1, i+2)
 	}
-	return spans
+	return slices.Delete(spans, i+1, j)
+}
+
+// joins reports whether s and a later one are redacted as one: they overlap, or one
+// mark says of both what it is.
+func (s span) joins(later span) bool {
+	return later.start < s.end || later.start == s.end && bytes.Equal(s.mark, later.mark)
 }
 
 const escapeByte = 0x1b

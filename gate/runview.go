@@ -4,7 +4,7 @@ import "slices"
 
 const (
 	minRun  = 16 // characters of base64 or hexadecimal that are worth a look
-	minLine = 60 // characters of a line that goes on in the next (RFC 2045: 76, RFC 7468: 64)
+	minLine = 16 // characters of a line that may go on in the next (RFC 2045 has 76, RFC 7468 64)
 )
 
 // sextets are the values of characters in base64, standard and URL-safe.
@@ -73,6 +73,15 @@ func (v *runView) Next(w Window, found func(Match)) Hold {
 		h.Keep, h.Soft = min(h.Keep, v.at), min(h.Soft, v.at)
 	}
 	return h
+}
+
+func (v *runView) close() {
+	if v.run == nil {
+		return
+	}
+	for _, l := range v.run.layers {
+		l.layer.close()
+	}
 }
 
 // nextRun finds the next place at or behind i where minRun characters in a row are

@@ -40,8 +40,20 @@ func (s *scan) Next(w Window, found func(Match)) Hold {
 		return None(w)
 	}
 	all.Soft = min(all.Soft, all.Hard)
-	all.Keep = max(w.Start, min(all.Keep, all.Soft))
+	all.Keep = max(w.Start, all.Keep)
 	return all
+}
+
+// closer is a Search that has something to end where it is not shown the end of its
+// subject.
+type closer interface{ close() }
+
+func (s *scan) close() {
+	for _, search := range s.searches {
+		if c, ok := search.(closer); ok {
+			c.close()
+		}
+	}
 }
 
 // Whole looks at bytes that are all there, and returns what was found, in the order
@@ -57,6 +69,7 @@ func Whole(subject Subject, data []byte, scanners ...Scanner) []Finding {
 type ledger struct {
 	kept  []Finding
 	count map[ledgerKey]int
+	high  map[ledgerKey]Severity // the worst of those that are kept
 	worst Severity
 }
 
@@ -67,18 +80,33 @@ const maxKept = 1000
 
 func (l *ledger) add(stream string, m Match, released int64) {
 	if l.count == nil {
-		l.count = make(map[ledgerKey]int)
+		l.count, l.high = make(map[ledgerKey]int), make(map[ledgerKey]Severity)
 	}
 	k := ledgerKey{m.Rule, stream}
 	l.count[k]++
 	l.worst = max(l.worst, m.Severity)
-	if l.count[k] > maxKept {
+	if l.count[k] > maxKept && m.Severity <= l.high[k] {
 		return
 	}
+	l.high[k] = max(l.high[k], m.Severity)
 	l.kept = append(l.kept, Finding{
 		Rule: m.Rule, Severity: m.Severity, Stream: stream, Offset: m.Start, Length: m.End - m.Start,
 		Preview: m.Preview, View: m.View, Released: released,
 	})
+}
+
+// more adds to a map, which may be nil, how many findings of each rule are not told.
+func (l *ledger) more(to map[string]int) map[string]int {
+	for k, n := range l.count {
+		if n <= maxKept {
+			continue
+		}
+		if to == nil {
+			to = make(map[string]int)
+		}
+		to[k.rule] += n - maxKept
+	}
+	return to
 }
 
 // findings are those that were kept, in order, without those that say of the same
@@ -111,7 +139,7 @@ func (l *ledger) outdone(i int, f Finding) bool {
 		switch {
 		case o.Severity > f.Severity && f.Severity <= Low:
 			return true // it guessed at what another knows
-		case o.Rule == f.Rule && covers && (o.Length > f.Length || j < i):
+		case o.Rule == f.Rule && covers && o.Severity >= f.Severity && (o.Length > f.Length || j < i):
 			return true
 		}
 	}

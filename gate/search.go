@@ -17,6 +17,9 @@ type Scanner struct {
 	// hint says of text that came out of an encoding, and may be nothing but noise,
 	// whether a search could find anything in it. Nil: it is not looked at.
 	hint func([]byte) bool
+
+	// lines says that what it looks for may be broken over lines.
+	lines bool
 }
 
 // Rule is one kind of match, for people.
@@ -45,6 +48,8 @@ type Subject struct {
 	// Depth is how many decodings are between this and what left: 0 is the
 	// output or the file itself.
 	Depth int
+
+	budget *budget // of what is unpacked, for all depths together
 }
 
 // Window is a part of a subject. Windows of one search begin where the last Hold

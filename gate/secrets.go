@@ -2,6 +2,7 @@ package gate
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,10 +30,24 @@ func secretRules() []Rule {
 			continue
 		}
 		list = append(list, Rule{
-			ID: r.ID, Scanner: "secrets", Severity: severityOf(r.Severity), Description: r.Description, Match: r.Regex, Source: r.Source,
+			ID: r.ID, Scanner: "secrets", Severity: severityOf(r.Severity), Description: r.Description, Match: r.Regex + conditions(&r), Source: r.Source,
 		})
 	}
 	return list
+}
+
+// conditions are what else a match of a rule must have.
+func conditions(r *rules.Rule) (text string) {
+	if r.Entropy > 0 {
+		text += fmt.Sprintf("; more than %v bits of entropy a byte", r.Entropy)
+	}
+	if c, ok := checks[r.Check]; ok {
+		text += fmt.Sprintf("; %s where the checksum or header is wrong", c.otherwise)
+	}
+	if len(r.Allow) > 0 {
+		text += "; not what is known to be none"
+	}
+	return text
 }
 
 const (

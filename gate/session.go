@@ -144,7 +144,8 @@ func (s *Session) guard(subject Subject) guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	scanners := s.scanners
-	return guard{timeout: s.timeout, open: func() Search { return newScan(subject, scanners) }}
+	subject.budget = newBudget()
+	return guard{timeout: s.timeout, budget: subject.budget, open: func() Search { return newScan(subject, scanners) }}
 }
 
 // counts says how severe a match is under the policy; 0: it does not count. Text is
@@ -209,6 +210,10 @@ type Report struct {
 	// Quarantine is where what was withheld is kept. Empty: it is not.
 	Quarantine string
 
+	// Failed says that scanners crashed, were late, or could not see all of it. The
+	// verdict is quarantine or block then.
+	Failed bool
+
 	// Reason says why something was withheld: the worst finding, or what went wrong.
 	// Empty: nothing was.
 	Reason string
@@ -219,22 +224,21 @@ func (r *Report) Withheld() bool { return r.Verdict == Quarantined || r.Verdict 
 
 // keep puts what is withheld into the quarantine, where the verdict says so and there
 // is one.
-func (s *Session) keep(ctx context.Context, r *Report, h Held, parts ...Part) error {
+func (s *Session) keep(ctx context.Context, r *Report, h Held, parts ...Part) {
 	if r.Verdict != Quarantined {
-		return nil
+		return
 	}
 	if s.gate.Quarantine == nil {
 		r.Verdict = Block
-		return nil
+		return
 	}
 	h.Sandbox, h.Verdict, h.Findings = s.sandbox, r.Verdict, r.Findings
 	id, err := s.gate.Quarantine.Keep(ctx, h, parts...)
 	if err != nil {
-		r.Verdict = Block
-		return fmt.Errorf("what was withheld could not be kept: %w", err)
+		r.Verdict, r.Reason = Block, fmt.Sprintf("%s; it could not be kept: %v", r.Reason, err)
+		return
 	}
 	r.Quarantine = id
-	return nil
 }
 
 // because says why a verdict is what it is.

@@ -40,7 +40,7 @@ func through(t testing.TB, s *Session, collected bool, pieces ...string) (string
 	t.Helper()
 	var out bytes.Buffer
 	c := s.Command(1, false)
-	w := c.Stream("stdout", &out, collected)
+	w := c.Stream("stdout", &out, How{Collected: collected})
 	for _, p := range pieces {
 		if _, err := io.WriteString(w, p); err != nil {
 			break // which the report says
@@ -84,6 +84,14 @@ func TestKnownForms(t *testing.T) {
 		{"gzip", string(gzipped(secretValue))},
 		{"gzip in base64", std.EncodeToString(gzipped(secretValue))},
 		{"base64 twice", std.EncodeToString([]byte(std.EncodeToString([]byte("the phrase: " + secretValue))))},
+		{"JSON, a character", `corr\u0065ct horse battery staple/+?&`},
+		{"JSON, every character", string(escapeAll(v, `\u%04x`))},
+		{"JSON in JSON", `{\"text\":\"corr\\u0065ct horse battery staple/+?&\"}`},
+		{"over lines", wrap(secretValue, 7)},
+		{"over lines of DOS", strings.ReplaceAll(wrap(secretValue, 9), "\n", "\r\n")},
+		{"base64 in short lines", wrap(std.EncodeToString([]byte(strings.Repeat("padding ", 10)+secretValue+strings.Repeat(" more", 20))), 20)},
+		{"base64 in lines of 40", wrap(std.EncodeToString([]byte("1234567"+secretValue+strings.Repeat(" more", 20))), 40)},
+		{"hex in lines of 48", wrap(hex.EncodeToString([]byte("1234567"+secretValue)), 48)},
 		{"base64 in lines", wrap(std.EncodeToString([]byte(strings.Repeat("padding ", 10)+secretValue+strings.Repeat(" more", 20))), 76)},
 	}
 	with, without := session(t, policy.Gate{}), session(t, policy.Gate{}, []Secret{}...)
@@ -95,7 +103,7 @@ func TestKnownForms(t *testing.T) {
 				if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == KnownRule && strings.HasPrefix(f.Preview, "PHRASE ") }) {
 					t.Errorf("%s in %q: %+v", tt.name, around, r)
 				}
-				if strings.Contains(out, tt.text) || r.Verdict != Redact {
+				if strings.Contains(out, tt.text) || r.Verdict != Redact && !strings.HasPrefix(tt.name, "gzip") {
 					t.Errorf("%s: %q, %s", tt.name, out, r.Verdict)
 				}
 			}
@@ -142,7 +150,8 @@ func TestLive(t *testing.T) {
 		{`{"jsonrpc":"2.0","id":1}`, `{"jsonrpc":"2.0","id":1}`, `{"jsonrpc":"2.0","id":1}`, `{"jsonrpc":"2.0","id":1}`, "a message without an end of line"},
 		{"say cor", "say ", "say cor", "say cor", "the beginning of a secret waits for a moment"},
 		{"say correct horse", "say ", "say ", "say correct horse", "so much of it waits for more"},
-		{"say correct horse\n", "say correct horse\n", "say correct horse\n", "say correct horse\n", "until it is none"},
+		{"say correct horse\nand more", "say correct horse\nand ", "say correct horse\nand more", "say correct horse\nand more", "also over lines, until it is none"},
+		{"say correct hose. ", "say correct hose. ", "say correct hose. ", "say correct hose. ", "until it is none"},
 		{secretValue, "[redacted:known-secret]", "[redacted:known-secret]", "[redacted:known-secret]", "all of it"},
 		{header, "", "", header, "the header of a key waits for what follows"},
 		{header + "is how it begins", header + "is how it ", header + "is how it begins", header + "is how it begins", "and is none without a body"},
@@ -152,7 +161,7 @@ func TestLive(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var out lockedBuffer
 			c := session(t, policy.Gate{Scanners: []string{policy.ScannerSecrets}}).Command(1, false)
-			w := c.Stream("stdout", &out, false)
+			w := c.Stream("stdout", &out, How{})
 			if _, err := io.WriteString(w, tt.write); err != nil {
 				t.Fatal(err)
 			}
@@ -197,7 +206,7 @@ func TestDrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out lockedBuffer
 		c := session(t, policy.Gate{}).Command(1, false)
-		w := c.Stream("stdout", &out, false)
+		w := c.Stream("stdout", &out, How{})
 		for i := range len(secretValue) {
 			if _, err := w.Write([]byte{secretValue[i]}); err != nil {
 				t.Fatal(err)
@@ -233,8 +242,8 @@ func TestVerdicts(t *testing.T) {
 		{policy.Gate{}, "x " + aws + " y", "x [redacted:aws-access-token] y", "", Redact, "medium and above is redacted"},
 		{policy.Gate{Redact: policy.SeverityCritical}, "x " + aws + " y", "x " + aws + " y", "", Pass, "high is below critical"},
 		{policy.Gate{Redact: policy.SeverityCritical}, "x " + secretValue + " y", "x [redacted:known-secret] y", "", Redact, "a known secret is critical"},
-		{policy.Gate{Redact: policy.Off, Block: policy.SeverityHigh}, "x " + aws + " y", "", "x ", Block, "block"},
-		{policy.Gate{Quarantine: policy.SeverityHigh}, "x " + aws + " y", "", "x ", Block, "there is no quarantine"},
+		{policy.Gate{Redact: policy.Off, Block: policy.SeverityHigh}, "x\n" + aws + " y", "", "x\n", Block, "block"},
+		{policy.Gate{Quarantine: policy.SeverityHigh}, "x\n" + aws + " y", "", "x\n", Block, "there is no quarantine"},
 		{policy.Gate{Block: policy.SeverityCritical}, "x " + aws + " y", "x [redacted:aws-access-token] y", "", Redact, "the worst is not so bad"},
 		{policy.Gate{Ignore: []string{"aws-access-token"}}, "x " + aws, "x " + aws, "", Pass, "it does not count"},
 		{policy.Gate{Severity: map[string]string{"email": policy.SeverityHigh}, Scanners: []string{policy.ScannerPersonal}}, "a@kavach.dev ", "[redacted:email] ", "", Redact, "it counts for more"},
@@ -285,7 +294,7 @@ func TestInput(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out bytes.Buffer
-		if _, err := io.WriteString(c.Stream("stdout", &out, true), "to "+mail+" and other@kavach.dev, "+secretValue); err != nil {
+		if _, err := io.WriteString(c.Stream("stdout", &out, How{Collected: true}), "to "+mail+" and other@kavach.dev, "+secretValue); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := c.Finish(t.Context()); err != nil {

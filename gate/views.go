@@ -8,12 +8,17 @@ const maxDepth = 3
 // newViews are the searches that decode what they see and look again. Subject is
 // what is inside.
 func newViews(subject Subject, scanners []Scanner) []Search {
-	return []Search{
+	views := []Search{
 		&runView{subject: subject, scanners: scanners},
-		&percentView{subject: subject, scanners: scanners},
+		&escapeView{escaping: urlEscapes, subject: subject, scanners: scanners},
+		&escapeView{escaping: jsonEscapes, subject: subject, scanners: scanners},
 		&wideView{subject: subject, scanners: scanners},
 		&packedView{subject: subject, scanners: scanners},
 	}
+	if i := slices.IndexFunc(scanners, func(s Scanner) bool { return s.lines && s.New != nil }); i >= 0 {
+		views = append(views, &lineView{subject: subject, scanners: scanners[i : i+1]})
+	}
+	return views
 }
 
 // layer is what comes out of an encoding, on its way through a scan of its own. A
@@ -41,6 +46,13 @@ func newLayer(name string, subject Subject, scanners []Scanner, at, encoded, dec
 
 // tail is the decoded offset of what comes next.
 func (l *layer) tail() int64 { return l.base + int64(len(l.data)) }
+
+// close ends what is inside, of a layer that may not be there.
+func (l *layer) close() {
+	if l != nil && l.inner != nil {
+		l.inner.close()
+	}
+}
 
 // anchor says that what comes next was encoded at an offset.
 func (l *layer) anchor(encoded int64) {

@@ -105,3 +105,5 @@ func (v *wideView) feed(w *Window, i int) (at int, over bool) {
 	}
 	return i, w.End && i < len(w.Data)
 }
+
+func (v *wideView) close() { v.layer.close() }

@@ -41,8 +41,13 @@ func (f *gateFlags) applyGate(p *policy.Policy) error {
 	return nil
 }
 
-// theGate is what everything that kavach runs passes through.
-func theGate() *gate.Gate { return &gate.Gate{Quarantine: new(quarantine.Store)} }
+// theGate is what everything that kavach runs passes through. The places of the
+// quarantine are made before any sandbox is: what is not there is not hidden from it.
+func theGate() *gate.Gate {
+	store := new(quarantine.Store)
+	_ = store.Prepare() // where it fails, Keep says so
+	return &gate.Gate{Quarantine: store}
+}
 
 // gated is what the gate says of a command: the part that run --json and the exit
 // event of a session have in common.

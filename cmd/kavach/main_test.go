@@ -70,6 +70,8 @@ func TestScripts(t *testing.T) {
 			env.Setenv("IMAGE", busybox)
 			env.Setenv("MODULES", modules)
 			env.Setenv("KAVACH_WASM_CACHE", filepath.Join(home, "wasm"))
+			env.Setenv("KAVACH_QUARANTINE_DIR", filepath.Join(home, "quarantine"))
+			env.Setenv("KAVACH_QUARANTINE_KEYS", filepath.Join(home, "quarantine-keys"))
 			env.Setenv("KAVACH_IMAGES", filepath.Join(env.WorkDir, ".images"))
 			return nil
 		},

@@ -101,7 +101,7 @@ func showMasked(ctx context.Context, store *quarantine.Store, id, part string, i
 	}
 	fmt.Printf("\n--- %s, masked\n", part)
 	again := session.Command(1, false)
-	out := again.Stream(part, os.Stdout, true)
+	out := again.Stream(part, os.Stdout, gate.How{Collected: true})
 	for line := range strings.Lines(text.String()) {
 		words := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
 		for i := range words {

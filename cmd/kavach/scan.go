@@ -143,7 +143,7 @@ func passThrough(stop *stopper, session *gate.Session, to io.Writer) (gate.Repor
 	c := session.Command(0, false)
 	copied := make(chan error, 1)
 	go func() { // not waited for where kavach is stopped: a read of stdin cannot be called off
-		_, err := io.Copy(c.Stream("stdin", to, false), os.Stdin)
+		_, err := io.Copy(c.Stream("stdin", to, gate.How{Shown: isTerminal(os.Stdout) && to != io.Discard}), os.Stdin)
 		copied <- err
 	}()
 	select {
@@ -190,7 +190,12 @@ func (s *scanResult) tree(stop *stopper, session *gate.Session, root string) err
 			return nil
 		}
 		st, err := os.Stat(name) // a link that was named is followed
-		if err != nil || !st.Mode().IsRegular() || name != root && !d.Type().IsRegular() {
+		switch {
+		case name == root && err != nil:
+			return usagef("check the path", "%s: %v", root, reason(err))
+		case name == root && !st.Mode().IsRegular():
+			return usagef("let kavach scan read it on stdin", "%s is no file", root)
+		case err != nil || !st.Mode().IsRegular() || name != root && !d.Type().IsRegular():
 			return nil //nolint:nilerr // a link to nowhere holds nothing
 		}
 		open := func() (io.ReadCloser, error) { return os.Open(name) }
@@ -211,9 +216,10 @@ func (s *scanResult) add(name string, r *gate.Report, open func() (io.ReadCloser
 		}
 		s.more[rule] += n
 	}
-	if r.Withheld() && len(r.Findings) == 0 {
+	if r.Failed {
 		return fmt.Errorf("%s: %s", name, r.Reason)
 	}
+	s.count = s.count || r.Withheld()
 	lines, err := newLineCounter(open)
 	if err != nil {
 		return err

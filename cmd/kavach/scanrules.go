@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/kavach-dev/kavach/gate"
+	"github.com/kavach-dev/kavach/policy"
 )
 
 // ruleNames are the ids of all rules.
@@ -38,7 +39,11 @@ func explainRule(id string, asJSON bool) error {
 	rules := gate.Rules()
 	i := slices.IndexFunc(rules, func(r gate.Rule) bool { return r.ID == id })
 	if i < 0 {
-		return usagef(nearest(id, ruleNames(), "kavach scan --rules lists them; some"), "there is no rule %q", id)
+		fix := "kavach scan --rules lists them; those of programs are the programs' own"
+		if near := policy.Nearest(id, ruleNames()); near != "" {
+			fix = fmt.Sprintf("did you mean %q?", near)
+		}
+		return usagef(fix, "there is no rule %q", id)
 	}
 	r := rules[i]
 	if asJSON {
@@ -49,7 +54,14 @@ func explainRule(id string, asJSON bool) error {
 	if r.Source != "" {
 		fmt.Printf("%-11s %s\n", "source", r.Source)
 	}
-	fmt.Printf("%-11s %s\n", "in a policy", strings.Join([]string{"gate: {ignore: [" + r.ID + "]}", "gate: {severity: {" + r.ID + ": high}}"}, ", or "))
+	if r.ID == gate.KnownRule {
+		return nil // nothing can be said of it
+	}
+	choices := []string{"gate: {ignore: [" + r.ID + "]}"}
+	if r.Severity < gate.Critical {
+		choices = append(choices, fmt.Sprintf("gate: {severity: {%s: %s}}", r.ID, r.Severity+1))
+	}
+	fmt.Printf("%-11s %s\n", "in a policy", strings.Join(choices, ", or "))
 	return nil
 }
 

@@ -137,6 +137,9 @@ func (o output) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Stat is that of the file: whether it is a terminal.
+func (o output) Stat() (os.FileInfo, error) { return o.file.Stat() }
+
 // display is what a session's terminal is shown on. Where the limit of output is
 // reached nothing more would be seen of it, so the session is hung up.
 type display struct {

@@ -3,7 +3,7 @@
 package rules
 
 var global = Allow{Regexes: []string{
-	`(?i)^true|false|null$`,
+	`(?i)^(?:true|false|null)$`,
 	`^(?i:a+|b+|c+|d+|e+|f+|g+|h+|i+|j+|k+|l+|m+|n+|o+|p+|q+|r+|s+|t+|u+|v+|w+|x+|y+|z+|\*+|\.+)$`,
 	`^\$(?:\d+|{\d+})$`,
 	`^\$(?:[A-Z_]+|[a-z_]+)$`,

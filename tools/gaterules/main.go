@@ -78,6 +78,11 @@ func generate() ([]byte, error) {
 	} else if left := meta.Undecoded(); len(left) > 0 {
 		return nil, fmt.Errorf("extra.toml: unknown keys %v", left)
 	}
+	for i, expr := range imported.Allowlist.Regexes {
+		if expr == `(?i)^true|false|null$` { // what merely holds one of them is no such word
+			imported.Allowlist.Regexes[i] = `(?i)^(?:true|false|null)$`
+		}
+	}
 	rules, err := merge(imported.Rules, ours.Rules)
 	if err != nil {
 		return nil, err

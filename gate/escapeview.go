@@ -1,0 +1,157 @@
+package gate
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// escapeView decodes what is escaped: the lines that hold an escape.
+type escapeView struct {
+	escaping
+	subject  Subject
+	scanners []Scanner
+
+	at    int64  // the next byte to look at
+	layer *layer // nil: not in a line with an escape
+}
+
+// escaping is a way to escape.
+type escaping struct {
+	name    string
+	mark    byte // what an escape begins with
+	longest int  // bytes of an escape
+
+	// decode decodes the escape that data begins with. Size 0: it is none.
+	decode func(data []byte) (text []byte, size int)
+}
+
+var (
+	urlEscapes  = escaping{"url", '%', 3, urlEscape}
+	jsonEscapes = escaping{"json", '\\', 12, jsonEscape}
+)
+
+// maxLine is how far before an escape its line is read.
+const maxLine = 4096
+
+func (v *escapeView) Next(w Window, found func(Match)) Hold {
+	i := max(0, int(v.at-w.Start))
+	for i < len(w.Data) {
+		if v.layer == nil {
+			p := bytes.IndexByte(w.Data[i:], v.mark)
+			if p < 0 {
+				i = len(w.Data)
+				break
+			}
+			i += p
+			if i+v.longest > len(w.Data) && !w.End {
+				break // the rest of it is to come
+			}
+			if _, size := v.decode(w.Data[i:]); size == 0 {
+				i++
+				continue
+			}
+			first := lineBefore(w.Data, i)
+			v.layer = newLayer(v.name, v.subject, v.scanners, w.Start+int64(first), 1, 1)
+			v.layer.data = append(v.layer.data, w.Data[first:i]...)
+		}
+		if i = v.feed(&w, i, found); v.layer != nil {
+			break
+		}
+	}
+	v.at = w.Start + int64(i)
+	h := None(w)
+	if v.layer != nil {
+		h = v.layer.scan(w.End, w.Tail(), found)
+		if w.End {
+			v.layer = nil
+		}
+	}
+	h.Soft = min(h.Soft, v.at)
+	h.Keep = max(w.Start, min(h.Keep, h.Soft, v.at-maxLine))
+	h.Hard = max(h.Hard, h.Soft)
+	return h
+}
+
+// lineBefore goes back to where the line at data[i] begins.
+func lineBefore(data []byte, i int) int {
+	for n := 0; n < maxLine && i > 0 && !endsLine(data[i-1]); n++ {
+		i--
+	}
+	return i
+}
+
+// endsLine reports whether nothing that is escaped goes on behind c.
+func endsLine(c byte) bool { return c < ' ' && c != '\t' }
+
+// urlEscape decodes %XX (RFC 3986, 2.1).
+func urlEscape(data []byte) (text []byte, size int) {
+	if len(data) < 3 || hexValue(data[1]) < 0 || hexValue(data[2]) < 0 {
+		return nil, 0
+	}
+	return []byte{byte(hexValue(data[1])<<4 | hexValue(data[2]))}, 3
+}
+
+// jsonEscape decodes \uXXXX, also in pairs, and the short escapes (RFC 8259, 7).
+func jsonEscape(data []byte) (text []byte, size int) {
+	if len(data) < 2 {
+		return nil, 0
+	}
+	const short, means = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
+	if i := strings.IndexByte(short, data[1]); i >= 0 {
+		return []byte{means[i]}, 2
+	}
+	r, ok := utf16Escape(data)
+	if !ok {
+		return nil, 0
+	}
+	if low, ok := utf16Escape(data[6:]); ok && utf16.IsSurrogate(r) {
+		if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
+			return utf8.AppendRune(nil, both), 12
+		}
+	}
+	return utf8.AppendRune(nil, r), 6
+}
+
+func utf16Escape(data []byte) (r rune, ok bool) {
+	if len(data) < 6 || data[0] != '\\' || data[1] != 'u' {
+		return 0, false
+	}
+	for _, d := range data[2:6] {
+		if hexValue(d) < 0 {
+			return 0, false
+		}
+		r = r<<4 | rune(hexValue(d))
+	}
+	return r, true
+}
+
+// feed decodes the line from data[i] on, and returns where it stopped: at its end,
+// or at an escape that is not all there.
+func (v *escapeView) feed(w *Window, i int, found func(Match)) int {
+	for i < len(w.Data) {
+		c := w.Data[i]
+		switch {
+		case endsLine(c):
+			v.layer.scan(true, w.Start+int64(i), found)
+			v.layer = nil
+			return i
+		case c == v.mark && i+v.longest > len(w.Data) && !w.End:
+			return i
+		case c == v.mark:
+			if d, size := v.decode(w.Data[i:]); size > 0 {
+				v.layer.anchor(w.Start + int64(i))
+				v.layer.data = append(v.layer.data, d...)
+				i += size
+				v.layer.anchor(w.Start + int64(i))
+				continue
+			}
+		}
+		v.layer.data = append(v.layer.data, c)
+		i++
+	}
+	return i
+}
+
+func (v *escapeView) close() { v.layer.close() }
