@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -66,34 +67,43 @@ func goenv(name string) string {
 	return strings.TrimSpace(string(out))
 }
 
-// collect reads files of a place until there are so many bytes. Of each it takes
-// the first part only, so that no single file makes the figure.
-func (p place) collect(size int) []gatetest.Sample {
+// collect reads files of a place until there are so many bytes: any of them, in an
+// order of the seed's, since the first by name are of a kind. Of each it takes the
+// first part only, so that no single file makes the figure.
+func (p place) collect(seed uint64, size int) []gatetest.Sample {
 	const most = 1 << 20 // of a file
+	paths := p.files()
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(paths), func(i, j int) { paths[i], paths[j] = paths[j], paths[i] })
 	var samples []gatetest.Sample
-	got := 0
+	for _, path := range paths {
+		if size <= 0 {
+			break
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue // it went, or is not ours to read
+		}
+		text = text[:min(len(text), most)]
+		size -= len(text)
+		samples = append(samples, gatetest.Sample{Kind: p.kind, How: path, Text: text})
+	}
+	return samples
+}
+
+func (p place) files() []string {
+	var paths []string
 	for _, root := range p.roots {
 		if root == "" {
 			continue
 		}
-		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-			if got >= size {
-				return fs.SkipAll
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error { // what cannot be listed is left out
+			if err == nil && d.Type().IsRegular() && p.match(path) && apart(path) {
+				paths = append(paths, path)
 			}
-			if err != nil || !d.Type().IsRegular() || !p.match(path) || !apart(path) {
-				return nil
-			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil
-			}
-			text = text[:min(len(text), most)]
-			got += len(text)
-			samples = append(samples, gatetest.Sample{Kind: p.kind, How: path, Text: text})
 			return nil
 		})
 	}
-	return samples
+	return paths
 }
 
 // foundMaterial counts findings per megabyte. What is on a machine may hold what
@@ -104,7 +114,7 @@ func foundMaterial(b *strings.Builder, o options, engines []engine) {
 	t := table{{"material", "MB", g, k, g + " per MB", k + " per MB", "files with one, " + g, "files with one, " + k, "private keys, " + g, "private keys, " + k}}
 	byRule := tally{}
 	for _, p := range places() {
-		samples := p.collect(o.megabytes << 20)
+		samples := p.collect(o.seed, o.megabytes<<20)
 		if len(samples) == 0 {
 			continue
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ type counts struct {
 	of         map[string]int // true secrets, by rule
 	true       tally          // those found, by whichever rule
 	held       tally          // those found with a severity of medium or above
+	whole      tally          // secrets of which no byte is outside of what was found, of rules and formats
 	forms      map[string]int // true secrets, by format
 	formsTrue  tally
 	formsHeld  tally
@@ -53,7 +55,7 @@ func quality(b *strings.Builder, o options, engines []engine) error {
 		return err
 	}
 	c := counts{
-		of: map[string]int{}, true: tally{}, right: tally{}, wrong: tally{}, held: tally{}, forms: map[string]int{}, formsTrue: tally{}, formsHeld: tally{},
+		of: map[string]int{}, true: tally{}, right: tally{}, wrong: tally{}, held: tally{}, whole: tally{}, forms: map[string]int{}, formsTrue: tally{}, formsHeld: tally{},
 		likes: map[string]int{}, likesWrong: tally{}, plain: map[string]int{}, plainWrong: tally{},
 	}
 	c.secrets(o, secrets, engines, c.of, c.true, c.held)
@@ -89,6 +91,9 @@ func (c *counts) secrets(o options, samples []gatetest.Sample, engines []engine,
 			over := slices.ContainsFunc(hits, func(h hit) bool { return s.Overlaps(h.offset, h.length) })
 			heavy := slices.ContainsFunc(hits, func(h hit) bool { return !h.minor && s.Overlaps(h.offset, h.length) })
 			c.judge(e.name(), s, hits)
+			if covers(s, hits) {
+				c.whole.add(e.name(), s.Kind, 1)
+			}
 			if heavy {
 				held.add(e.name(), s.Kind, 1)
 			}
@@ -99,6 +104,19 @@ func (c *counts) secrets(o options, samples []gatetest.Sample, engines []engine,
 			}
 		}
 	}
+}
+
+// covers says whether no byte of the secret would be left where all hits are
+// redacted.
+func covers(s *gatetest.Sample, hits []hit) bool {
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(a.offset, b.offset) })
+	at := int64(s.Start)
+	for _, h := range hits {
+		if h.offset <= at {
+			at = max(at, h.offset+h.length)
+		}
+	}
+	return at >= int64(s.End)
 }
 
 // judge counts the rules that are right in a sample, and those that are wrong.
@@ -156,6 +174,7 @@ func (c *counts) summary(b *strings.Builder, engines []engine, all []rules.Rule)
 		return percent(count(c.true[e], theirs), count(c.of, theirs))
 	})
 	row(fmt.Sprintf("recall, %d secrets written from issuers' formats", forms), func(e string) string { return percent(c.formsTrue.total(e), forms) })
+	row("recall, all of them, and not a byte of the secret outside of what was found", func(e string) string { return percent(c.whole.total(e), n+forms) })
 	row("recall, all of them, with a severity of medium or above", func(e string) string {
 		return percent(c.held.total(e)+c.formsHeld.total(e), n+forms)
 	})

@@ -92,6 +92,7 @@ func generate() ([]byte, error) {
 	found := make(map[string]*literalUse)
 	n := 0
 	for i := range rules {
+		rules[i].widen()
 		for _, r := range rules[i].alternatives() {
 			d, err := r.write(&b)
 			if err != nil {
@@ -166,6 +167,28 @@ func (r *rule) change(o rule) {
 // contextual is how the rules begin that find a secret by the name of what it is
 // assigned to.
 const contextual = `[\w.-]{0,50}?`
+
+// Where a value ends, gitleaks knows quotes, blanks and semicolons; in URLs, lists and
+// markup other characters stand there.
+const (
+	ends     = "[\\x60'\"\\s;]"
+	moreEnds = "[\\x60'\"\\s;&,)\\]}<|]"
+)
+
+// widen lets rules with a prefix of their own end in more ways, and asks of those that
+// go by a name for a little entropy, where gitleaks asks for none: else what is crossed
+// out is found.
+func (r *rule) widen() {
+	if r.source != "gitleaks" {
+		return
+	}
+	if !strings.Contains(r.Regex, contextual) {
+		r.Regex = strings.ReplaceAll(r.Regex, ends, moreEnds)
+	} else if r.Entropy == 0 {
+		const little = 2
+		r.Entropy = little
+	}
+}
 
 func (r *rule) severity() string {
 	switch {
