@@ -19,7 +19,7 @@ var protectedNames = []struct{ why, names string }{
 	{"a session runs it when it starts", `
 		.xinitrc .xsession .xsessionrc .xprofile .pam_environment
 		.config/systemd .config/autostart .config/environment.d .local/bin .local/share/applications`},
-	{"kavach runs what is in there, or shows it to sandboxes", `.cache/kavach .local/share/kavach`},
+	{"kavach runs what is in there, or shows it to sandboxes", `.cache/kavach .local/share/kavach .local/state/kavach .config/kavach`},
 	{"a shell hook runs it in its directory", `.envrc .direnv .direnvrc .config/direnv .autoenv mise.toml .mise.toml .mise .config/mise`},
 	{"it holds keys, or says whom to trust", `.ssh .gnupg .netrc _netrc .docker/config.json .kube .aws`},
 	{"it says where packages come from, or runs programs", `

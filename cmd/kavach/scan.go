@@ -36,7 +36,7 @@ comes, redacted.
 Without a policy that says otherwise, a finding counts from severity medium on.
 docs/gate.md says what is looked for, and what is looked into.`,
 		one: "something was found that counts",
-		example: `  git diff --cached --name-only -z | xargs -0 kavach scan
+		example: `  git diff --cached -U0 | kavach scan
   journalctl -f | kavach scan --redact
   kavach scan --scanner secrets --scanner personal --json export.csv
   kavach scan --explain aws-access-token`,

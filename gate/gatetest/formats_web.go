@@ -65,7 +65,7 @@ var headers = []format{
 		return around("https://discord.com/api/webhooks/"+chars(r, digits, 18)+"/", chars(r, base64u, 68), "\n")
 	}},
 	{"slack-webhook", func(r *rand.Rand) span {
-		return around("", "https://hooks.slack.com/services/T"+chars(r, digits+upper, 10)+"/B"+chars(r, digits+upper, 10)+"/"+chars(r, base62, 24), "\n")
+		return around("https://", "hooks.slack.com/services/T"+chars(r, digits+upper, 10)+"/B"+chars(r, digits+upper, 10)+"/"+chars(r, base62, 24), "\n")
 	}},
 	{"jwt", func(r *rand.Rand) span { return around("id_token=", jwt(r), "\n") }},
 }

@@ -144,9 +144,14 @@ func (f *form) split(tree *syntax.Regexp) []parts {
 	if f.tree.MaxCap() > few || tree.Op != syntax.OpConcat {
 		return whole
 	}
-	// A group before the operator is a part of the name.
+	// A group before the operator is a part of the name. What ends a secret may
+	// look like an operator, but no group follows it.
+	isGroup := func(re *syntax.Regexp) bool { return re.Op == syntax.OpCapture }
 	op := slices.IndexFunc(tree.Sub, isOperator)
-	at := slices.IndexFunc(tree.Sub[op+1:], func(re *syntax.Regexp) bool { return re.Op == syntax.OpCapture })
+	if !slices.ContainsFunc(tree.Sub[op+1:], isGroup) {
+		op = -1
+	}
+	at := slices.IndexFunc(tree.Sub[op+1:], isGroup)
 	if at < 0 {
 		return whole
 	}
