@@ -24,7 +24,7 @@ func memory(b *strings.Builder, o options) error {
 	if err != nil {
 		return fmt.Errorf("open a gate: %w", err)
 	}
-	w := session.Command(0, false).Stream("stdout", io.Discard, false)
+	w := session.Command(0, false).Stream("stdout", io.Discard, gate.How{})
 	const write, looks = 32 << 10, 256 // as a pipe gives; every so many writes
 	i := 0
 	for total := o.stream << 20; total > 0; {
