@@ -326,7 +326,7 @@ func (v *packedView) close() {
 		v.member = nil
 		m.sink = func([]byte) {}
 		close(m.packed)
-		<-m.wants
+		_ = <-m.wants // it has nothing more to say
 		m.layer.close()
 	}
 }
