@@ -326,7 +326,7 @@ func (v *packedView) close() {
 		v.member = nil
 		m.sink = func([]byte) {}
 		close(m.packed)
-		_ = <-m.wants // it has nothing more to say
+		<-m.wants //nolint:errcheck // it is over, however it ended
 		m.layer.close()
 	}
 }
