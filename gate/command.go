@@ -84,7 +84,7 @@ func (c *Command) Finish(ctx context.Context) (Report, error) {
 			broken = append(broken, fmt.Errorf("%s is more than the %d bytes that are kept until the verdict", s.name, maxCollected))
 		}
 		if s.many {
-			broken = append(broken, fmt.Errorf("there is more to redact in %s than %d places", s.name, maxSpans))
+			broken = append(broken, errTooMany)
 		}
 		worst = max(worst, s.ledger.worst)
 	}

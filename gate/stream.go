@@ -59,6 +59,8 @@ type stream struct {
 	lost     bool   // there was more to withhold than is kept
 }
 
+var errTooMany = fmt.Errorf("there are more than %d places to redact", maxSpans)
+
 // span is what is redacted.
 type span struct {
 	start, end int64
@@ -141,6 +143,9 @@ func (s *stream) take(piece []byte, end bool) {
 		if s.note(m) && m.Start <= cut {
 			cut, why = m.Start, fmt.Errorf("%s was found", m.Rule)
 		}
+	}
+	if s.many {
+		s.stop(errTooMany)
 	}
 	if s.live && s.stopped == nil {
 		s.hard = max(s.released, hold.Hard)

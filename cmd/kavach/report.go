@@ -8,6 +8,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/score"
 	"github.com/kavach-dev/kavach/workspace"
 )
@@ -89,11 +90,26 @@ type report struct {
 
 	Changes []workspace.Outcome    `json:"changes"`
 	Exports []kavach.ExportOutcome `json:"exports"`
+	Held    []heldFile             `json:"held_files,omitempty"`
+}
+
+// heldFile is a file that the gate did not let out.
+type heldFile struct {
+	Path         string       `json:"path"` // as it is called in the findings
+	Verdict      gate.Verdict `json:"verdict"`
+	Reason       string       `json:"reason"`
+	QuarantineID string       `json:"quarantine_id,omitempty"`
 }
 
 func newReport(sb *kavach.Sandbox, res *kavach.Result, code int, changes []workspace.Outcome, exports []kavach.ExportOutcome) report {
 	r := report{ID: sb.ID(), Backend: sb.Backend(), Image: imageOf(sb), outcome: newOutcome(res, code), Changes: changes, Exports: exports, Score: sb.Score()}
-	r.gated = r.withFiles(sb.FileReports())
+	files := sb.FileReports()
+	r.gated = r.withFiles(files)
+	for i := range files {
+		if f := &files[i]; f.Withheld() {
+			r.Held = append(r.Held, heldFile{f.Path, f.Verdict, f.Reason, f.Quarantine})
+		}
+	}
 	if changes == nil {
 		r.Changes = []workspace.Outcome{}
 	}
