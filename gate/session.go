@@ -222,6 +222,10 @@ type Report struct {
 // Withheld reports whether something was not released.
 func (r *Report) Withheld() bool { return r.Verdict == Quarantined || r.Verdict == Block }
 
+// keepTimeout is how long keeping something may take: others may have the quarantine
+// locked.
+const keepTimeout = 30 * time.Second
+
 // keep puts what is withheld into the quarantine, where the verdict says so and there
 // is one.
 func (s *Session) keep(ctx context.Context, r *Report, h Held, parts ...Part) {
@@ -233,6 +237,8 @@ func (s *Session) keep(ctx context.Context, r *Report, h Held, parts ...Part) {
 		return
 	}
 	h.Sandbox, h.Verdict, h.Findings = s.sandbox, r.Verdict, r.Findings
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout) // who interrupts it wants it kept all the same
+	defer cancel()
 	id, err := s.gate.Quarantine.Keep(ctx, h, parts...)
 	if err != nil {
 		r.Verdict, r.Reason = Block, fmt.Sprintf("%s; it could not be kept: %v", r.Reason, err)
