@@ -114,21 +114,35 @@ func (v *runView) noise(w *Window, i int, found func(Match)) (next int, ok bool)
 		end++
 	}
 	run := w.Data[i:end]
-	if end == len(w.Data) || w.Data[end] == '=' || goesOn(w.Data[end:], len(run)) || allHex(run[:minRun]) {
+	if end == len(w.Data) || w.Data[end] == '=' || goesOn(w.Data[end:], len(run)) || !v.hexNoise(run) {
 		return 0, false
 	}
 	v.plain = v.plain[:0]
 	for g := 0; g+4 <= len(run); g += 4 {
-		v.plain = append(v.plain, decodeGroup(run[g:g+4], false)...)
+		v.plain = decodeGroup(v.plain, run[g:g+4], false)
 		if g == minRun-4 && isText(v.plain) {
 			return 0, false
 		}
 	}
-	v.plain = append(v.plain, decodeGroup(run[len(run)&^3:], false)...)
+	v.plain = decodeGroup(v.plain, run[len(run)&^3:], false)
 	if _, any := hinted(v.scanners, v.plain); any {
 		return 0, false
 	}
 	return end, true
+}
+
+// hexNoise is noise for the same run as hexadecimal: a hash is, and an identifier. True
+// also where the run does not begin so.
+func (v *runView) hexNoise(run []byte) bool {
+	if !allHex(run[:minRun]) {
+		return true
+	}
+	v.plain = v.plain[:0]
+	for i := 0; i+1 < len(run) && hexValue(run[i]) >= 0 && hexValue(run[i+1]) >= 0; i += 2 {
+		v.plain = append(v.plain, byte(hexValue(run[i])<<4|hexValue(run[i+1])))
+	}
+	_, any := hinted(v.scanners, v.plain)
+	return !any && !isText(v.plain[:minRun/2])
 }
 
 // goesOn reports whether a line of so many characters may go on behind rest's
@@ -151,13 +165,13 @@ func hexValue(c byte) int {
 	return -1
 }
 
-// decodeGroup decodes one group, also one that is cut short.
-func decodeGroup(group []byte, hex bool) []byte {
+// decodeGroup appends one group, decoded, also one that is cut short.
+func decodeGroup(to, group []byte, hex bool) []byte {
 	if hex {
 		if len(group) < 2 {
-			return nil
+			return to
 		}
-		return []byte{byte(hexValue(group[0])<<4 | hexValue(group[1]))}
+		return append(to, byte(hexValue(group[0])<<4|hexValue(group[1])))
 	}
 	var n uint32
 	for _, c := range group {
@@ -165,13 +179,13 @@ func decodeGroup(group []byte, hex bool) []byte {
 	}
 	switch n <<= 6 * (4 - len(group)); len(group) {
 	case 4:
-		return []byte{byte(n >> 16), byte(n >> 8), byte(n)}
+		return append(to, byte(n>>16), byte(n>>8), byte(n))
 	case 3:
-		return []byte{byte(n >> 16), byte(n >> 8)}
+		return append(to, byte(n>>16), byte(n>>8))
 	case 2:
-		return []byte{byte(n >> 16)}
+		return append(to, byte(n>>16))
 	}
-	return nil
+	return to
 }
 
 // start begins a run, of which data holds minRun characters at least.
@@ -179,16 +193,24 @@ func (v *runView) start(data []byte, at int64) {
 	v.run = &runner{broken: -1}
 	head := make([]byte, 0, minRun)
 	for g := 0; g < minRun; g += 4 {
-		head = append(head, decodeGroup(data[g:g+4], false)...)
+		head = decodeGroup(head, data[g:g+4], false)
 	}
 	scanners := v.scanners
 	if !isText(head) {
 		scanners, _ = hinted(scanners, nil)
 	}
 	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("base64", v.subject, scanners, at, 4, 3), began: at})
-	if allHex(data[:minRun]) {
-		v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, v.scanners, at, 2, 1), hex: true, began: at})
+	if !allHex(data[:minRun]) {
+		return
 	}
+	head = head[:0]
+	for g := 0; g < minRun; g += 2 {
+		head = decodeGroup(head, data[g:g+2], true)
+	}
+	if scanners = v.scanners; !isText(head) {
+		scanners, _ = hinted(scanners, nil)
+	}
+	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, scanners, at, 2, 1), hex: true, began: at})
 }
 
 // feed decodes what is in the window of the run from i on, and returns where it
@@ -205,10 +227,15 @@ func (v *runView) feed(w *Window, i int, found func(Match)) int {
 					l.resume(at)
 				}
 			}
-			r.line++
-			for _, l := range r.layers {
-				l.take(c, at)
+			j := i + 1
+			for j < len(w.Data) && sextets[w.Data[j]] >= 0 {
+				j++
 			}
+			for _, l := range r.layers {
+				l.takeAll(w.Data[i:j], at)
+			}
+			r.line += j - i
+			i = j - 1
 		case r.broken < 0 && goesOn(w.Data[i:], r.line):
 			r.broken = at
 		case r.broken >= 0 && c == '\n' && at == r.broken+1:
@@ -228,6 +255,20 @@ func (l *runLayer) resume(at int64) {
 	}
 }
 
+// takeAll decodes characters of which the first is at an offset.
+func (l *runLayer) takeAll(data []byte, at int64) {
+	n := int(l.encoded)
+	for len(data) > 0 && !l.over {
+		if len(l.group) == 0 && len(data) >= n && !(l.hex && !allHex(data[:n])) {
+			l.data = decodeGroup(l.data, data[:n], l.hex)
+			data, at = data[n:], at+int64(n)
+			continue
+		}
+		l.take(data[0], at)
+		data, at = data[1:], at+1
+	}
+}
+
 // take decodes one more character.
 func (l *runLayer) take(c byte, at int64) {
 	if l.over {
@@ -241,7 +282,7 @@ func (l *runLayer) take(c byte, at int64) {
 		l.began = at
 	}
 	if l.group = append(l.group, c); len(l.group) == int(l.encoded) {
-		l.data = append(l.data, decodeGroup(l.group, l.hex)...)
+		l.data = decodeGroup(l.data, l.group, l.hex)
 		l.group = l.group[:0]
 	}
 }
@@ -251,7 +292,7 @@ func (r *runner) scan(end bool, tail int64, found func(Match)) Hold {
 	all := Hold{tail, tail, tail}
 	for _, l := range r.layers {
 		if end || l.over {
-			l.data = append(l.data, decodeGroup(l.group, l.hex)...)
+			l.data = decodeGroup(l.data, l.group, l.hex)
 			l.group = l.group[:0]
 		}
 		if l.inner == nil {
