@@ -64,6 +64,8 @@ lint:
 	cd tools && $(GO) build -o ../bin/govulncheck golang.org/x/vuln/cmd/govulncheck
 	bin/golangci-lint run ./...
 	set -e; for dir in $(modules); do (cd $$dir && $(GO) vet ./... && GOARCH=arm64 $(GO) vet ./... && ../../bin/golangci-lint run ./...); done
+	set -e; for dir in tools/gaterules tools/gatecompare; do (cd $$dir && $(GO) vet ./...); done
+	cd tools/gaterules && $(GO) run . ../../bin/table.go && cmp ../../bin/table.go ../../gate/rules/table.go
 	@sh .ci/vuln
 
 fuzz:

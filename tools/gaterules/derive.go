@@ -63,7 +63,9 @@ func derive(r *rule) (derived, error) {
 		return d, fmt.Errorf("no literals can be derived from %s: name them", d.core)
 	}
 	d.literals = leastPrefixes(d.literals)
-	d.secret = secretAt(parts, at, d.before[1])
+	if d.secret = secretAt(parts, at, d.before[1]); r.SecretGroup < 0 {
+		d.secret = -d.before[1] // the whole of it
+	}
 	if slices.ContainsFunc(d.literals, func(l string) bool { return len(l) < 4 }) {
 		d.next = following(parts[at:], d.literals)
 	}
