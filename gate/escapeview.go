@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -13,8 +14,10 @@ type escapeView struct {
 	subject  Subject
 	scanners []Scanner
 
-	at    int64  // the next byte to look at
-	layer *layer // nil: not in a line with an escape
+	at    int64   // the next byte to look at
+	layer *layer  // nil: not in a line with an escape
+	plain []byte  // room for a line that is all there
+	runs  runView // what is encoded in that
 }
 
 // escaping is a way to escape.
@@ -52,6 +55,10 @@ func (v *escapeView) Next(w Window, found func(Match)) Hold {
 				i++
 				continue
 			}
+			if next, ok := v.noise(&w, i); ok {
+				i = next
+				continue
+			}
 			first := lineBefore(w.Data, i)
 			v.layer = newLayer(v.name, v.subject, v.scanners, w.Start+int64(first), 1, 1)
 			v.layer.data = append(v.layer.data, w.Data[first:i]...)
@@ -84,6 +91,40 @@ func lineBefore(data []byte, i int) int {
 
 // endsLine reports whether nothing that is escaped goes on behind c.
 func endsLine(c byte) bool { return c < ' ' && c != '\t' }
+
+// noise handles a line that is all there and in which, decoded, there is nothing to be
+// found, as in most: with as little work as possible. i is its first escape. False: it
+// is not such a line.
+func (v *escapeView) noise(w *Window, i int) (next int, ok bool) {
+	end := i + slices.IndexFunc(w.Data[i:], endsLine)
+	if end < i || !onlyHinted(v.scanners) {
+		return 0, false
+	}
+	v.runs.scanners = v.scanners
+	v.plain = append(v.plain[:0], w.Data[lineBefore(w.Data, i):i]...)
+	for i < end {
+		if w.Data[i] == v.mark {
+			if text, size := v.decode(w.Data[i:end]); size > 0 {
+				v.plain = append(v.plain, text...)
+				i += size
+				continue
+			}
+		}
+		v.plain = append(v.plain, w.Data[i])
+		i++
+	}
+	if _, any := hinted(v.scanners, v.plain); any || bytes.ContainsAny(v.plain, "\x00%\\\r\n\x1f") || bytes.Contains(v.plain, zipMagic) {
+		return 0, false
+	}
+	return end, v.runs.onlyNoise(append(v.plain, '\n'))
+}
+
+// onlyHinted reports whether all scanners that look into encodings have a hint.
+func onlyHinted(scanners []Scanner) bool {
+	return !slices.ContainsFunc(scanners, func(s Scanner) bool {
+		return s.hint == nil && s.Name != "terminal" && s.Name != "content"
+	})
+}
 
 // urlEscape decodes %XX (RFC 3986, 2.1).
 func urlEscape(data []byte) (text []byte, size int) {

@@ -54,7 +54,7 @@ func (v *runView) Next(w Window, found func(Match)) Hold {
 			if i, whole = nextRun(w.Data, i); !whole {
 				break
 			}
-			if n, ok := v.noise(&w, i, found); ok {
+			if n, ok := v.noise(&w, i); ok {
 				i = n
 				continue
 			}
@@ -108,7 +108,7 @@ func nextRun(data []byte, i int) (at int, whole bool) {
 
 // noise handles a run that is all there and comes out as noise, as names and paths
 // do, with as little work as possible. False: it is not such a run.
-func (v *runView) noise(w *Window, i int, found func(Match)) (next int, ok bool) {
+func (v *runView) noise(w *Window, i int) (next int, ok bool) {
 	end := i
 	for end < len(w.Data) && sextets[w.Data[end]] >= 0 {
 		end++
@@ -129,6 +129,22 @@ func (v *runView) noise(w *Window, i int, found func(Match)) (next int, ok bool)
 		return 0, false
 	}
 	return end, true
+}
+
+// onlyNoise reports whether all runs in a line, whose end is in it, are noise.
+func (v *runView) onlyNoise(line []byte) bool {
+	w := Window{Data: line}
+	for i := 0; ; {
+		at, whole := nextRun(line, i)
+		if !whole {
+			return true
+		}
+		next, ok := v.noise(&w, at)
+		if !ok {
+			return false
+		}
+		i = next
+	}
 }
 
 // hexNoise is noise for the same run as hexadecimal: a hash is, and an identifier. True
