@@ -4,6 +4,7 @@ package wasm
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/kavach-dev/kavach/backend"
@@ -42,6 +43,12 @@ func (w *walled) Start(ctx context.Context, cmd backend.Cmd) (backend.Process, e
 		return nil, err
 	}
 	return p, nil
+}
+
+// Export reads what commands here see, which is more than modules do: that those see
+// is in TestExport.
+func (w *walled) Export(ctx context.Context, e backend.Export, to *os.File) error {
+	return w.jail.Export(ctx, e, "", to)
 }
 
 func (w *walled) Proofs(context.Context) ([]backend.Proof, error) { return w.proofs, nil }
