@@ -40,7 +40,7 @@ func through(t testing.TB, s *Session, collected bool, pieces ...string) (string
 	t.Helper()
 	var out bytes.Buffer
 	c := s.Command(1, false)
-	w := c.Stream("stdout", &out, How{Collected: collected})
+	w := c.Stream("stdout", &out, How{Collected: collected, Shown: true})
 	for _, p := range pieces {
 		if _, err := io.WriteString(w, p); err != nil {
 			break // which the report says
