@@ -61,6 +61,7 @@ func (v *escapeView) Next(w Window, found func(Match)) Hold {
 			}
 			first := lineBefore(w.Data, i)
 			v.layer = newLayer(v.name, v.subject, v.scanners, w.Start+int64(first), 1, 1)
+			v.layer.escapes = true
 			v.layer.data = append(v.layer.data, w.Data[first:i]...)
 		}
 		if i = v.feed(&w, i, found); v.layer != nil {

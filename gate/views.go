@@ -32,6 +32,7 @@ type layer struct {
 	fresh int // data[:fresh] was looked at
 
 	encoded, decoded int64 // bytes of a group: 4 and 3 in base64
+	escapes          bool  // a byte may be several: up to the next anchor, which is there
 	anchors          []anchor
 }
 
@@ -67,7 +68,7 @@ func (l *layer) from(d int64) int64 {
 }
 
 func (l *layer) to(d int64) int64 {
-	if a := l.at(d + 1); a.decoded == d+1 && a.encoded > l.from(d) {
+	if a := l.at(d + 1); l.escapes && a.decoded == d+1 && a.encoded > l.from(d) {
 		return a.encoded
 	}
 	a := l.at(d)
@@ -78,6 +79,9 @@ func (l *layer) at(d int64) anchor {
 	i, exact := slices.BinarySearchFunc(l.anchors, d, func(a anchor, d int64) int { return int(a.decoded - d) })
 	if !exact {
 		i--
+	}
+	for exact && i+1 < len(l.anchors) && l.anchors[i+1].decoded == d {
+		i++ // what nothing came out of is before it
 	}
 	return l.anchors[max(i, 0)]
 }
