@@ -53,9 +53,7 @@ func (a *allowance) says(secret, match, line []byte, subject Subject) bool {
 		held = append(held, anyMatches(a.regexes, target))
 	}
 	if a.words != nil {
-		in := false
-		a.words.find(secret, 0, func(int, int) { in = true })
-		held = append(held, in)
+		held = append(held, holdsAny(a.words, secret))
 	}
 	if len(a.paths) > 0 {
 		in := false

@@ -17,7 +17,7 @@ type guard struct {
 	failed  error // why nothing more can be looked at
 }
 
-// next is Search.Next. The matches are in their order.
+// next is Search.Next. The matches are in the order in which they were found.
 func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 	if g.failed != nil {
 		return h, nil, g.failed

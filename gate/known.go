@@ -164,9 +164,7 @@ func foldASCII(text []byte) []byte {
 
 // hint reports whether there may be anything in data.
 func (k *knownSet) hint(data []byte) bool {
-	in := false
-	k.index.find(data, 0, func(int, int) { in = true })
-	return in
+	return holdsAny(k.index, data)
 }
 
 type knownSearch struct{ set *knownSet }

@@ -211,11 +211,7 @@ func (v *runView) start(data []byte, at int64) {
 	for g := 0; g < minRun; g += 4 {
 		head = decodeGroup(head, data[g:g+4], false)
 	}
-	scanners := v.scanners
-	if !isText(head) {
-		scanners, _ = hinted(scanners, nil)
-	}
-	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("base64", v.subject, scanners, at, 4, 3), began: at})
+	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("base64", v.subject, v.scannersFor(head), at, 4, 3), began: at})
 	if !allHex(data[:minRun]) {
 		return
 	}
@@ -223,10 +219,16 @@ func (v *runView) start(data []byte, at int64) {
 	for g := 0; g < minRun; g += 2 {
 		head = decodeGroup(head, data[g:g+2], true)
 	}
-	if scanners = v.scanners; !isText(head) {
-		scanners, _ = hinted(scanners, nil)
+	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, v.scannersFor(head), at, 2, 1), hex: true, began: at})
+}
+
+// scannersFor are those for what begins with head, decoded: of noise, some.
+func (v *runView) scannersFor(head []byte) []Scanner {
+	if isText(head) {
+		return v.scanners
 	}
-	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, scanners, at, 2, 1), hex: true, began: at})
+	some, _ := hinted(v.scanners, nil)
+	return some
 }
 
 // feed decodes what is in the window of the run from i on, and returns where it
@@ -287,9 +289,6 @@ func (l *runLayer) takeAll(data []byte, at int64) {
 
 // take decodes one more character.
 func (l *runLayer) take(c byte, at int64) {
-	if l.over {
-		return
-	}
 	if l.hex && hexValue(c) < 0 {
 		l.over = true
 		return

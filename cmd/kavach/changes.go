@@ -118,6 +118,19 @@ func (j *job) changes(stop *stopper, sb *kavach.Sandbox, res *kavach.Result) ([]
 
 // whyNotApplied is why nothing of a run is applied; empty: it is.
 func (j *job) whyNotApplied(stop *stopper, res *kavach.Result) string {
+	switch why := whyUnfinished(stop, res); {
+	case why != "":
+		return why
+	case j.diff:
+		return "--diff applies nothing"
+	case j.apply == applyNone:
+		return "--apply none"
+	}
+	return ""
+}
+
+// whyUnfinished is why what a command leaves is half done; empty: it ended by itself.
+func whyUnfinished(stop *stopper, res *kavach.Result) string {
 	switch {
 	case stop.signalled():
 		return "kavach was interrupted"
@@ -125,10 +138,6 @@ func (j *job) whyNotApplied(stop *stopper, res *kavach.Result) string {
 		return "the command was killed at its deadline"
 	case res.Signal != 0:
 		return "the command was killed by " + signalName(res.Signal)
-	case j.diff:
-		return "--diff applies nothing"
-	case j.apply == applyNone:
-		return "--apply none"
 	}
 	return ""
 }

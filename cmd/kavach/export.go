@@ -64,7 +64,7 @@ func (f *exportFlags) exports(stop *stopper, sb *kavach.Sandbox, res *kavach.Res
 	if len(list) == 0 {
 		return nil, nil
 	}
-	if why := whyNotExported(stop, res); why != "" {
+	if why := whyUnfinished(stop, res); why != "" {
 		var out []kavach.ExportOutcome
 		for _, e := range list {
 			out = append(out, kavach.ExportOutcome{Path: e.Path, Dest: e.Dest, State: kavach.ExportRefused, Reason: why})
@@ -76,19 +76,6 @@ func (f *exportFlags) exports(stop *stopper, sb *kavach.Sandbox, res *kavach.Res
 		return nil, stop.instead(err)
 	}
 	return out, nil
-}
-
-// whyNotExported is why nothing of a run is copied out; empty: it is.
-func whyNotExported(stop *stopper, res *kavach.Result) string {
-	switch {
-	case stop.signalled():
-		return "kavach was interrupted"
-	case res.TimedOut:
-		return "the command was killed at its deadline"
-	case res.Signal != 0:
-		return "the command was killed by " + signalName(res.Signal)
-	}
-	return ""
 }
 
 // tellExports says what was not copied out, and why.
