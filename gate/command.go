@@ -54,7 +54,7 @@ func (c *Command) Input(r io.Reader) io.Reader {
 	if r == nil || c.session.input == nil {
 		return r
 	}
-	return &input{session: c.session, reader: r, guard: c.session.guard(Subject{Name: "stdin"})}
+	return &input{session: c.session, from: r, seen: reader{guard: c.session.guard(Subject{Name: "stdin"})}}
 }
 
 // Cut says that a stream was cut off in the middle: what may be the beginning of a
@@ -188,30 +188,14 @@ func (c *Command) findings() (list []Finding, more map[string]int) {
 // input notes what is found in what a command is given.
 type input struct {
 	session *Session
-	reader  io.Reader
-	guard   guard
-	data    []byte
-	start   int64
+	from    io.Reader
+	seen    reader
 }
 
 // Read has noted what it returns. Where the scanners fail, nothing is noted, so that
 // it counts when it comes out.
 func (i *input) Read(p []byte) (int, error) {
-	n, err := i.reader.Read(p)
-	fresh := len(i.data)
-	i.data = append(i.data, p[:n]...)
-	hold, found, failed := i.guard.next(Window{Data: i.data, Start: i.start, Fresh: fresh, End: errors.Is(err, io.EOF)})
-	if failed != nil {
-		i.data = nil
-		return n, err
-	}
-	for _, m := range found {
-		if m.Start >= i.start && m.End <= i.start+int64(len(i.data)) {
-			i.session.remember(i.data[m.Start-i.start : m.End-i.start])
-		}
-	}
-	keep := min(hold.Keep, i.start+int64(len(i.data)))
-	i.data = append(i.data[:0], i.data[keep-i.start:]...)
-	i.start = keep
+	n, err := i.from.Read(p)
+	_ = i.seen.next(p[:n], errors.Is(err, io.EOF), func(_ Match, text []byte) { i.session.remember(text) })
 	return n, err
 }

@@ -29,11 +29,7 @@ func (s *Session) File(ctx context.Context, f File) (Report, error) {
 		return Report{Verdict: Pass}, nil
 	}
 	if f.Given != nil && s.input != nil {
-		err := s.each(ctx, f, f.Given, func(_ Match, text []byte) {
-			if text != nil {
-				s.remember(text)
-			}
-		})
+		err := s.each(ctx, f, f.Given, func(_ Match, text []byte) { s.remember(text) })
 		if ctx.Err() != nil {
 			return Report{Verdict: Block}, err
 		} // what cannot be read counts as nothing given
@@ -101,17 +97,13 @@ func (s *Session) each(ctx context.Context, f File, open func() (io.ReadCloser, 
 		return err
 	}
 	defer content.Close()
-	g := s.guard(Subject{Name: f.Name, File: true, Mode: f.Mode})
+	r := reader{guard: s.guard(Subject{Name: f.Name, File: true, Mode: f.Mode})}
 	defer func() {
-		if g.failed == nil { // else it ends itself, when it does
-			g.end()
+		if r.guard.failed == nil { // else it ends itself, when it does
+			r.guard.end()
 		}
 	}()
-	var (
-		data  []byte
-		start int64
-		piece = make([]byte, pieceSize)
-	)
+	piece := make([]byte, pieceSize)
 	for end := false; !end; {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -123,22 +115,9 @@ func (s *Session) each(ctx context.Context, f File, open func() (io.ReadCloser, 
 		case err != nil:
 			return fmt.Errorf("read %q: %w", f.Name, err)
 		}
-		fresh := len(data)
-		data = append(data, piece[:n]...)
-		hold, matches, err := g.next(Window{Data: data, Start: start, Fresh: fresh, End: end})
-		if err != nil {
+		if err := r.next(piece[:n], end, found); err != nil {
 			return &withholdError{err}
 		}
-		for _, m := range matches {
-			var text []byte
-			if m.Start >= start && m.End <= start+int64(len(data)) {
-				text = data[m.Start-start : m.End-start]
-			}
-			found(m, text)
-		}
-		keep := min(hold.Keep, start+int64(len(data)))
-		data = append(data[:0], data[keep-start:]...)
-		start = keep
 	}
 	return nil
 }

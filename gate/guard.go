@@ -62,6 +62,37 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 	}
 }
 
+// reader shows a search a subject piece by piece, and keeps what it needs again.
+type reader struct {
+	guard guard
+	data  []byte // from start on
+	start int64
+}
+
+// next looks at one more piece, and calls found for each match, with what was matched
+// where that is at hand.
+func (r *reader) next(piece []byte, end bool, found func(m Match, text []byte)) error {
+	fresh := len(r.data)
+	r.data = append(r.data, piece...)
+	tail := r.start + int64(len(r.data))
+	hold, matches, err := r.guard.next(Window{Data: r.data, Start: r.start, Fresh: fresh, End: end})
+	if err != nil {
+		r.data = nil // it may still be looked at
+		return err
+	}
+	for _, m := range matches {
+		var text []byte
+		if m.Start >= r.start && m.End <= tail {
+			text = r.data[m.Start-r.start : m.End-r.start]
+		}
+		found(m, text)
+	}
+	keep := min(hold.Keep, tail)
+	r.data = append(r.data[:0], r.data[keep-r.start:]...)
+	r.start = keep
+	return nil
+}
+
 // end ends a search that may not have seen the end of its subject.
 func (g *guard) end() {
 	defer func() { _ = recover() }() // it may have crashed before

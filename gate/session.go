@@ -175,8 +175,11 @@ func (s *Session) given(text []byte) bool {
 // beyond count as any when they come out.
 const maxGiven = 100_000
 
-// remember notes what was found in what the sandbox was given.
+// remember notes what was found in what the sandbox was given; nil: nobody knows.
 func (s *Session) remember(text []byte) {
+	if text == nil {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.input) < maxGiven {
