@@ -272,11 +272,18 @@ func TestOrder(t *testing.T) {
 	}
 	want := []string{
 		"record create", "make", "prove", "record prove",
-		"record exec", "attach", "start say x ", "end", "detach", "open stdout", "close stdout", "record result",
+		"record exec", "attach", "start say x ", "end", "detach", "close stdout", "record result",
 		"record pause", "freeze", "record resume", "thaw",
 		"unmake", "record destroy",
 	}
-	if got := w.journal(); !slices.Equal(got, want) {
+	// A scanner may see what is said while the command runs, or once it has
+	// ended: what waited for a few milliseconds of silence is looked at then.
+	journal := w.journal()
+	opened := slices.Index(journal, "open stdout")
+	if opened < slices.Index(journal, "start say x ") || opened > slices.Index(journal, "close stdout") {
+		t.Errorf("stdout is opened in the wrong place: %q", journal)
+	}
+	if got := slices.DeleteFunc(journal, func(s string) bool { return s == "open stdout" }); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
