@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -65,6 +66,10 @@ type Cmd struct {
 	// Timeout bounds the wall time. Zero, or more than the policy allows: that
 	// of the policy.
 	Timeout time.Duration
+
+	// Credentials names those of the sandbox's credentials that the command is
+	// given. Nil: all. Empty: none.
+	Credentials []string
 }
 
 // Result is how a command ended. None of this is an error.
@@ -106,6 +111,10 @@ type Result struct {
 	// the command could change by itself (mounts with access "direct"), and
 	// "stdout", "stderr" and "files" where the policy says gate.mode "off".
 	Unscanned []string
+
+	// Credentials are what the command was given, and how, in the order of the
+	// policy. Nil: nothing.
+	Credentials []credential.Grant
 
 	Usage Usage
 }

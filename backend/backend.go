@@ -11,6 +11,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"syscall"
 	"time"
@@ -243,6 +244,19 @@ type ExportError struct{ Path, Reason string }
 
 func (e *ExportError) Error() string { return e.Path + ": " + e.Reason }
 
+// SecretFiles is an Instance that shows commands files which are nowhere but in
+// memory. One that is made with a Spec that has SecretFiles must be one.
+type SecretFiles interface {
+	// Give shows a file at one of the paths of Spec.SecretFiles: with this content,
+	// mode 0400, and owned by the user that commands run as. The content is the
+	// caller's, and not kept but in the file.
+	Give(path string, content []byte) error
+
+	// Take ends that: there is no file, and who has it open still finds it empty. Of
+	// one that is not there it does nothing.
+	Take(path string) error
+}
+
 // Spec is what a backend is given to make an instance.
 type Spec struct {
 	// ID names the sandbox: 16 lower-case hexadecimal digits, unique on this
@@ -255,6 +269,13 @@ type Spec struct {
 
 	// Image is what Policy.Filesystem.Image names, opened. Nil: it names none.
 	Image *Image
+
+	// SecretFiles are the paths, absolute, inside, and clean, that files in memory may
+	// be given at (SecretFiles, the interface). The directory of each is theirs
+	// alone: nothing else is seen in it, and commands cannot write to it. A backend
+	// without such files refuses with an error that matches errors.ErrUnsupported.
+	// Nil: none.
+	SecretFiles []string
 }
 
 // Cmd is a command to start. There is no command string anywhere: a shell runs
@@ -281,7 +302,37 @@ type Cmd struct {
 	// nil. Stdin and Stdout may be made non-blocking. A backend without terminals
 	// refuses with an error that matches errors.ErrUnsupported. Nil: none.
 	Terminal *WindowSize
+
+	// Files are the command's descriptors beyond those three: pipes, in the order of
+	// their numbers. The caller keeps its own copies. A backend that has no such
+	// thing refuses with an error that matches errors.ErrUnsupported. Nil: none.
+	Files []Descriptor
+
+	// Secrets are variables of the environment beside Env, and in the place of those
+	// that have the same name there. Their values are in memory that is the
+	// caller's, who zeroes it when Start has returned: a backend makes no copy that
+	// outlives that. Nil: none.
+	Secrets []Secret
 }
+
+// Descriptor is an open file that a command is given.
+type Descriptor struct {
+	FD   int // 3 or more
+	File *os.File
+}
+
+// Secret is a variable whose value is a secret. However it is printed, that is not
+// shown.
+type Secret struct {
+	Name  string
+	Value []byte // no NUL in it
+}
+
+// Format writes the name alone, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s=[secret]", s.Name) }
+
+// MarshalText is the name alone, for JSON and the like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.Name + "=[secret]"), nil }
 
 // Exit says how a command ended.
 type Exit struct {

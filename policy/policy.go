@@ -54,6 +54,9 @@ type Policy struct {
 	// redacted.
 	Gate Gate `json:"gate,omitzero"`
 
+	// Credentials are the secrets that commands are given. Empty: none.
+	Credentials []Credential `json:"credentials,omitempty"`
+
 	// Require is what must be proven before any command runs.
 	Require Require `json:"require,omitzero"`
 
