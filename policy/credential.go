@@ -1,5 +1,12 @@
 package policy
 
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
 // Credential is a secret that a command is given: where its value is, and by which
 // way the command gets it. The value itself is never in a policy.
 type Credential struct {
@@ -53,3 +60,46 @@ const (
 	FirstCredentialFD = 3
 	LastCredentialFD  = 63
 )
+
+// Effective is c with what its zero values stand for spelled out: As and Lifetime.
+func (c Credential) Effective() Credential {
+	if c.As == "" {
+		c.As = CredentialEnv + ":" + c.Name
+	}
+	c.Lifetime = cmp.Or(c.Lifetime, LifetimeCommand)
+	return c
+}
+
+// Where is where the value is: "env" and the name of a variable, "file" and a path,
+// "stdin" and nothing, "fd" and a number, or "cmd" and a program. Of a Source that is
+// none of them, such as a label, the kind is "".
+func (c Credential) Where() (kind, value string) {
+	return cutKind(c.Source, CredentialEnv, CredentialFile, CredentialFD, CredentialCommand)
+}
+
+// Target is how the command gets it, whether As says so or its zero does: "env" or
+// "placeholder" and the name of a variable, "stdin" and nothing, "fd" and a number, or
+// "file" and a path. Of an As that is none of them the kind is "".
+func (c Credential) Target() (kind, value string) {
+	return cutKind(c.Effective().As, CredentialEnv, CredentialFD, CredentialFile, CredentialPlaceholder)
+}
+
+// Expires is how long it is given where Lifetime is a duration; false: it is none.
+func (c Credential) Expires() (time.Duration, bool) {
+	switch c.Effective().Lifetime {
+	case LifetimeCommand, LifetimeSandbox:
+		return 0, false
+	}
+	d, err := ParseDuration(c.Lifetime)
+	return time.Duration(d), err == nil && d != Unlimited
+}
+
+// cutKind takes the kind from before the colon of text: one of kinds, or stdin, of
+// which there is no more to say.
+func cutKind(text string, kinds ...string) (kind, value string) {
+	kind, value, named := strings.Cut(text, ":")
+	if text == CredentialStdin || named && slices.Contains(kinds, kind) {
+		return kind, value
+	}
+	return "", ""
+}

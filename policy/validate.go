@@ -14,7 +14,7 @@ type FieldError struct {
 	// a value was read on its own.
 	Field string
 
-	// Problem is what is wrong; it repeats the value.
+	// Problem is what is wrong; it repeats the value, but where that may be a secret.
 	Problem string
 
 	// Fix is what to do. Empty where nothing is known.
@@ -46,6 +46,7 @@ func (p *Policy) Validate() error {
 	found.process(&p.Process, p.Filesystem.Image != "")
 	found.wasm(&p.Wasm)
 	found.gate(&p.Gate)
+	found.credentials(p.Credentials, p.Filesystem.Mounts, func(int) bool { return false })
 	found.require(&p.Require)
 	checkNames(&found, "best_effort", p.BestEffort, BestEffortNames())
 	return errors.Join(found...)
