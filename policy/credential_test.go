@@ -212,16 +212,19 @@ func TestCheckCredentials(t *testing.T) {
 		}
 	}
 
-	p := Policy{Filesystem: Filesystem{Mounts: []Mount{{Source: "/w"}}}}
+	mount := Mount{Source: "/w"}
 	list := []Credential{{Name: "a", Source: "stdin", As: "stdin"}, {Name: "b", Source: "stdin", As: "fd:3"}, {Name: "c", Source: "env:C", As: "file:/s/c"}}
-	if err := p.CheckCredentials(list, func(i int) bool { return i == 1 }); err != nil {
+	if err := CheckCredentials(list, func(i int) bool { return i == 1 }, mount); err != nil {
 		t.Errorf("a label that reads like stdin: %v", err)
 	}
-	if err := p.CheckCredentials(list, nil); err == nil {
+	if err := CheckCredentials(list, nil); err == nil {
 		t.Error("stdin is the source of two")
 	}
 	list[2].As = "file:/w/c"
-	if err := p.CheckCredentials(list[2:], nil); err == nil || !strings.Contains(err.Error(), "filesystem.mounts[0]") {
+	if err := CheckCredentials(list[2:], nil); err != nil {
+		t.Errorf("a file, and no mounts: %v", err)
+	}
+	if err := CheckCredentials(list[2:], nil, mount); err == nil || !strings.Contains(err.Error(), "filesystem.mounts[0]") {
 		t.Errorf("a file in a mount: %v", err)
 	}
 }

@@ -23,15 +23,15 @@ func (c *Credential) Check(custom bool) error {
 	return errors.Join(found...)
 }
 
-// CheckCredentials is what Validate does with the policy's own list, for another one:
-// that of a sandbox that has this policy's files. custom says of each whether its
-// Source is but a label, as with Check. Nil: of none.
-func (p *Policy) CheckCredentials(list []Credential, custom func(i int) bool) error {
+// CheckCredentials is what Validate does with a policy's list, for one that commands
+// are given whatever the policy says, beside these mounts. custom says of each whether
+// its Source is but a label, as with Check. Nil: of none.
+func CheckCredentials(list []Credential, custom func(i int) bool, mounts ...Mount) error {
 	var found problems
 	if custom == nil {
 		custom = func(int) bool { return false }
 	}
-	found.credentials(list, p.Filesystem.Mounts, custom)
+	found.credentials(list, mounts, custom)
 	return errors.Join(found...)
 }
 
