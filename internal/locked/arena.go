@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"unsafe"
 )
 
 // Arena hands out memory for secrets. Its zero value is not ready: New makes one. It
@@ -68,6 +69,22 @@ func (a *Arena) Copy(b []byte) ([]byte, error) {
 	return p, err
 }
 
+// Slice returns n values, which are zero, in memory of a. They must have no pointers:
+// the collector does not look there.
+func Slice[T any](a *Arena, n int) ([]T, error) {
+	var t T
+	size, align := unsafe.Sizeof(t), unsafe.Alignof(t)
+	if n == 0 {
+		return nil, nil
+	}
+	p, err := a.Alloc(n*int(size) + int(align) - 1)
+	if err != nil {
+		return nil, err
+	}
+	first := -uintptr(unsafe.Pointer(unsafe.SliceData(p))) & (align - 1)
+	return unsafe.Slice((*T)(unsafe.Pointer(&p[first])), n), nil
+}
+
 // Free zeroes all that was handed out, and gives it back: it is not to be touched
 // any more. It may be called again.
 func (a *Arena) Free() { a.release() }
@@ -89,11 +106,21 @@ func (c *chunks) release() {
 func Wipe(b []byte) { clear(b[:cap(b)]) }
 
 // Append is append, but where b has to move, what it leaves behind is zeroed.
-func Append(b []byte, more ...byte) []byte {
-	if len(b)+len(more) <= cap(b) {
-		return append(b, more...)
+func Append(b []byte, more ...byte) []byte { return append(Grow(b, len(more)), more...) }
+
+// Grow is slices.Grow, but where b has to move, what it leaves behind is zeroed.
+func Grow(b []byte, n int) []byte {
+	if n <= cap(b)-len(b) {
+		return b
 	}
-	grown := slices.Grow(slices.Clone(b), max(len(more), len(b)))
+	// As append does it: twice as much of a little, a fourth more of much.
+	const little = 256 << 10
+	more := len(b)
+	if more > little {
+		more /= 4
+	}
+	grown := slices.Grow([]byte(nil), len(b)+max(n, more))[:len(b)]
+	copy(grown, b)
 	Wipe(b)
-	return append(grown, more...)
+	return grown
 }

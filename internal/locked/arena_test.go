@@ -90,3 +90,50 @@ func TestAppend(t *testing.T) {
 		t.Errorf("%v, and %v was left behind", b, old)
 	}
 }
+
+// What grows moves once, and nothing but what it leaves behind holds what it held: a
+// copy on the way would be a copy that nobody zeroes.
+func TestGrow(t *testing.T) {
+	for _, size := range []int{0, 1, 100, 1 << 20} {
+		old := bytes.Repeat([]byte{7}, size)
+		grown := locked.Grow(old, 10)
+		if !bytes.Equal(grown, bytes.Repeat([]byte{7}, size)) || cap(grown) < size+10 || !bytes.Equal(old, make([]byte, size)) {
+			t.Errorf("%d bytes: %d of %d, or something was left behind", size, len(grown), cap(grown))
+		}
+		if same := locked.Grow(grown, 10); &same[:1][0] != &grown[:1][0] {
+			t.Errorf("%d bytes moved, and there was room", size)
+		}
+		if n := testing.AllocsPerRun(10, func() { locked.Grow(grown[:len(grown):len(grown)], 10) }); n > 1 {
+			t.Errorf("%d bytes: %v allocations", size, n)
+		}
+	}
+}
+
+// Values of more than a byte are where the processor wants them, whatever was handed
+// out before them.
+func TestSlice(t *testing.T) {
+	a := locked.New()
+	defer a.Free()
+	type pair struct {
+		a uint64
+		b int32
+	}
+	for i := range 20 {
+		if _, err := a.Alloc(i); err != nil {
+			t.Fatal(err)
+		}
+		p, err := locked.Slice[pair](a, 3)
+		if err != nil || len(p) != 3 || cap(p) != 3 || uintptr(unsafe.Pointer(&p[0]))%unsafe.Alignof(p[0]) != 0 {
+			t.Fatalf("%d of %d at %p, %v", len(p), cap(p), p, err)
+		}
+		for j := range p {
+			if p[j] != (pair{}) {
+				t.Fatalf("it was %v", p[j])
+			}
+			p[j] = pair{1 << 60, int32(j)}
+		}
+	}
+	if p, err := locked.Slice[pair](a, 0); len(p) != 0 || err != nil {
+		t.Errorf("%v, %v", p, err)
+	}
+}
