@@ -101,6 +101,12 @@ func TestDiff(t *testing.T) {
 		{withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}, ExternalScanner{Name: "b", Command: []string{"/b"}}), withExternal(ExternalScanner{Name: "b", Command: []string{"/b", "x y"}}, ExternalScanner{Name: "c", Command: []string{"/c"}, Timeout: Duration(time.Second)}),
 			"gate.external[\"a\"]: [/a], 30s → none, weaker\ngate.external[\"b\"]: [/b], 30s → [/b, \"x y\"], 30s, different\ngate.external[\"c\"]: none → [/c], 1s, stricter", "by name"},
 		{Policy{}, withExternal(ExternalScanner{Name: "a", Command: []string{"/a"}}), "gate.mode: live (default) → collected (default), stricter\ngate.external[\"a\"]: none → [/a], 30s, stricter", "the mode follows"},
+		{given(Credential{Name: "A", Source: "env:A"}), given(Credential{Name: "A", Source: "env:A", As: "env:A", Lifetime: LifetimeCommand}), "", "a credential's defaults, spelled out"},
+		{given(Credential{Name: "A", Source: "env:A"}, Credential{Name: "B", Source: "env:B", As: "fd:3"}), given(Credential{Name: "B", Source: "env:B", As: "stdin", Lifetime: "1m"}, Credential{Name: "C", Source: "file:/c", Shared: true}),
+			"credentials[\"A\"]: env:A, as env:A, command → not given, stricter\ncredentials[\"B\"].as: fd:3 → stdin, different\ncredentials[\"B\"].lifetime: command → 1m, stricter\n" +
+				"credentials[\"C\"]: not given → file:/c, as env:C, command, shared, weaker", "what is not given cannot be lost"},
+		{given(Credential{Name: "A", Source: "file:/a", As: "file:/s/a", Lifetime: "60s"}), given(Credential{Name: "A", Source: "file:/b", As: "file:/s/a", Lifetime: LifetimeSandbox, Shared: true}),
+			"credentials[\"A\"].source: file:/a → file:/b, different\ncredentials[\"A\"].lifetime: 1m → sandbox, weaker\ncredentials[\"A\"].shared: false → true, weaker", "part by part"},
 		{Policy{Seccomp: Seccomp{Files: []string{"/a"}}}, Policy{Seccomp: Seccomp{Files: []string{"/b"}}}, "seccomp.files: [/a] → [/b], different", "neither holds the other"},
 	}
 	for _, test := range tests {
@@ -145,11 +151,20 @@ func TestValues(t *testing.T) {
 		"process.user=not set", `process.env["A"]="a b"`, "process.workdir=not set",
 		"wasm.modules=any", "wasm.clock=not set", "wasm.seed=not set",
 		"gate.mode=live (default)", "gate.scanners=[secrets, terminal, content] (default)", "gate.redact=medium (default)", "gate.quarantine=off (default)",
-		"gate.block=off (default)", "gate.severity=as it is", "gate.ignore=none", "gate.input=counts (default)", "gate.external=none", "require.min_score=0",
+		"gate.block=off (default)", "gate.severity=as it is", "gate.ignore=none", "gate.input=counts (default)", "gate.external=none", "credentials=none", "require.min_score=0",
 		"require.backends=[process, oci, wasm, gvisor, sgx, sev, firecracker] (default)", "best_effort=none",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+	secrets := Values(given(Credential{Name: "b", Source: "file:/a b", As: "file:/run/secrets/b", Lifetime: "600s", Shared: true}, Credential{Name: "A", Source: "cmd:helper"}))
+	for _, want := range []Value{
+		{Field: `credentials["A"]`, Value: "cmd:helper, as env:A, command"},
+		{Field: `credentials["b"]`, Value: `"file:/a b", as file:/run/secrets/b, 10m, shared`},
+	} {
+		if !slices.Contains(secrets, want) {
+			t.Errorf("%+v is not in %+v", want, secrets)
+		}
 	}
 	none := Values(Policy{})
 	for _, want := range []Value{{Field: "filesystem.mounts", Value: "none"}, {Field: "process.env", Value: "none"}} {

@@ -29,6 +29,10 @@ func TestMergeFields(t *testing.T) {
 	rules := func(s map[string]string) Policy { return gate(Gate{Severity: s}) }
 	av := ExternalScanner{Name: "av", Command: []string{"/usr/bin/av"}}
 	other := ExternalScanner{Name: "other", Command: []string{"/usr/bin/av", "-x"}}
+	token, piped := Credential{Name: "A", Source: "env:A"}, Credential{Name: "C", Source: "env:A", As: "stdin"}
+	lasts := func(lifetime string) Policy {
+		return given(Credential{Name: "A", Source: "env:A", As: "file:/run/secrets/a", Lifetime: lifetime})
+	}
 	data := func(m Mount) Policy { m.Source, m.Target = "/srv/data", "/data"; return withMounts(m) }
 	tests := []struct {
 		a, b, want Policy
@@ -106,6 +110,15 @@ func TestMergeFields(t *testing.T) {
 		{gate(Gate{External: []ExternalScanner{{Name: "av", Command: av.Command, Timeout: DefaultScanTimeout}}}), gate(Gate{External: []ExternalScanner{av}}),
 			gate(Gate{External: []ExternalScanner{av}}), "zero is the default"},
 
+		{given(token, piped), given(Credential{Name: "B", Source: "env:B"}, token), given(token), "what both give"},
+		{given(token), Policy{}, Policy{}, "what one gives, the other keeps"},
+		{given(Credential{Name: "A", Source: "env:X", As: "env:A", Lifetime: "command"}), given(Credential{Name: "A", Source: "env:X"}), given(Credential{Name: "A", Source: "env:X"}), "zero is the variable of that name, until the command ends"},
+		{lasts("sandbox"), lasts(""), lasts("command"), "a command is shorter than its sandbox"},
+		{lasts("sandbox"), lasts("2400h"), lasts("2400h"), "a duration is shorter than either, as it bounds"},
+		{lasts(""), lasts("1m"), lasts("60s"), "than a command, too"},
+		{lasts("90s"), lasts("1m"), lasts("1m"), "the shorter of two"},
+		{given(Credential{Name: "A", Source: "file:/a", Shared: true}), given(Credential{Name: "A", Source: "file:/a"}), given(Credential{Name: "A", Source: "file:/a"}), "what one refuses to read is not read"},
+
 		{Policy{Require: Require{MinScore: 60}}, Policy{Require: Require{MinScore: 50}}, Policy{Require: Require{MinScore: 60}}, "the higher"},
 		{requires("process", "oci"), requires("gvisor", "oci"), requires("oci"), "what both name"},
 		{requires("oci", "noop"), Policy{}, requires("oci"), "empty is any but noop"},
@@ -131,6 +144,7 @@ func TestMergeFields(t *testing.T) {
 
 func TestMergeRefuses(t *testing.T) {
 	const same = "; make them the same, or leave one out"
+	const another = "; make them the same, or give one of the credentials another name"
 	root := func(s string, m ...Mount) Policy {
 		return Policy{Filesystem: Filesystem{Root: s, Mounts: m, TmpSize: 1}}
 	}
@@ -170,6 +184,8 @@ func TestMergeRefuses(t *testing.T) {
 		{env("1"), env(""), `process.env["A"]: two different values cannot be merged` + same, "nor has a value, and an empty one is one"},
 		{av(0, "/av", "a b"), av(0, "/av", "a", "b"), `gate.external["av"].command: [/av, "a b"] and [/av, a, b] cannot be merged; make them the same, or give one of the programs another name`, "which of them looks?"},
 		{av(0, "/av"), av(time.Second, "/av"), `gate.external["av"].timeout: 30s and 1s cannot be merged; make them the same`, "which of them holds?"},
+		{given(Credential{Name: "A", Source: "env:A"}), given(Credential{Name: "A", Source: "file:/a b"}), `credentials["A"].source: env:A and "file:/a b" cannot be merged` + another, "which of them is it?"},
+		{given(Credential{Name: "A", Source: "env:A"}), given(Credential{Name: "A", Source: "env:A", As: "placeholder:A"}), `credentials["A"].as: env:A and placeholder:A cannot be merged` + another, "the value, or something in its place?"},
 		{requires("oci"), requires("process", "gvisor"), `require.backends: [oci] and [process, gvisor] cannot be merged` + same, "empty would mean any"},
 		{requires("noop"), Policy{}, `require.backends: [noop] and [process, oci, wasm, gvisor, sgx, sev, firecracker] (default) cannot be merged` + same, "any does not include noop"},
 		{Policy{Process: Process{User: "1", Workdir: "/a"}}, Policy{Process: Process{User: "2", Workdir: "/b"}},
@@ -229,6 +245,11 @@ var samples = map[string]Policy{
 	"gate.external.name":       withExternal(ExternalScanner{Name: "av", Command: []string{"/av"}}),
 	"gate.external.command":    withExternal(ExternalScanner{Name: "av", Command: []string{"/av", "x"}}),
 	"gate.external.timeout":    withExternal(ExternalScanner{Name: "av", Command: []string{"/av"}, Timeout: 1}),
+	"credentials.name":         given(Credential{Name: "T", Source: "env:T"}),
+	"credentials.source":       given(Credential{Name: "T", Source: "cmd:helper"}),
+	"credentials.as":           given(Credential{Name: "T", Source: "env:T", As: "stdin"}),
+	"credentials.lifetime":     given(Credential{Name: "T", Source: "env:T", As: "fd:3", Lifetime: "10m"}),
+	"credentials.shared":       given(Credential{Name: "T", Source: "file:/t", Shared: true}),
 	"require.min_score":        {Require: Require{MinScore: 1}},
 	"require.backends":         {Require: Require{Backends: []string{"process"}}},
 	"best_effort":              {BestEffort: []Control{Limits}},
@@ -238,7 +259,7 @@ var samples = map[string]Policy{
 func TestRulesKnowEachField(t *testing.T) {
 	var ruled []string
 	for _, r := range Rules() {
-		if r.Field != "filesystem.mounts" && r.Field != "gate.external" { // the lists themselves
+		if r.Field != "filesystem.mounts" && r.Field != "gate.external" && r.Field != "credentials" { // the lists themselves
 			ruled = append(ruled, r.Field)
 		}
 		if r.Stricter == "" {
@@ -257,7 +278,7 @@ func TestRulesKnowEachField(t *testing.T) {
 		if m, err := Merge(p, p); err != nil || !reflect.DeepEqual(m, p) {
 			t.Errorf("%s: %+v with itself is %+v, %v", field, p, m, err)
 		}
-		top, _, _ := strings.Cut(strings.NewReplacer("filesystem.mounts.", "filesystem.mounts[", "gate.external.", "gate.external[").Replace(field), "[")
+		top, _, _ := strings.Cut(strings.NewReplacer("filesystem.mounts.", "filesystem.mounts[", "gate.external.", "gate.external[", "credentials.", "credentials[").Replace(field), "[")
 		told := slices.ContainsFunc(Diff(Policy{}, p), func(d Difference) bool { return strings.HasPrefix(d.Field, top) })
 		if !told && field != "name" {
 			t.Errorf("%s: no difference between %+v and nothing", field, p)

@@ -61,6 +61,7 @@ func arbitrary(r *rand.Rand) Policy {
 			p.Process.Env[name] = one(r, "", "1")
 		}
 		p.Gate = arbitraryGate(r)
+		p.Credentials = arbitraryCredentials(r)
 		p.BestEffort = some(r, Limits, LandlockOn, SeccompOn)
 		if p.Validate() == nil {
 			return p
@@ -94,6 +95,22 @@ func arbitraryGate(r *rand.Rand) Gate {
 	return g
 }
 
+func arbitraryCredentials(r *rand.Rand) []Credential {
+	var list []Credential
+	for _, name := range some(r, "A", "B", "C") {
+		c := Credential{Name: name, Source: one(r, "file:/secret", "file:/secret", "cmd:helper"), Lifetime: one(r, "", LifetimeCommand)}
+		switch r.IntN(3) {
+		case 0:
+			c.As = one(r, "env:", "placeholder:") + name
+		case 1:
+			c.As, c.Lifetime = "file:/run/secrets/"+name, one(r, "", LifetimeCommand, LifetimeSandbox, "1m", "60s", "5m")
+		}
+		c.Shared = c.Source == "file:/secret" && r.IntN(2) == 0
+		list = append(list, c)
+	}
+	return list
+}
+
 func arbitraryMounts(r *rand.Rand) []Mount {
 	var mounts []Mount
 	for _, target := range some(r, "/w", "/w/in", "/w/in/deep", "/usr/share", "/etc/app") {
@@ -120,6 +137,9 @@ func related(r *rand.Rand, p Policy) Policy {
 		if r.IntN(4) > 0 {
 			q.Filesystem.Root, q.Filesystem.Image = p.Filesystem.Root, p.Filesystem.Image
 		}
+		if r.IntN(4) > 0 {
+			q.Credentials = otherTerms(r, p.Credentials)
+		}
 		if r.IntN(2) > 0 {
 			q.Filesystem.Mounts = fewerMounts(r, p.Filesystem.Mounts)
 		}
@@ -127,6 +147,23 @@ func related(r *rand.Rand, p Policy) Policy {
 			return q
 		}
 	}
+}
+
+// otherTerms are most of a list of credentials, in any order, some of them given for
+// other times.
+func otherTerms(r *rand.Rand, list []Credential) []Credential {
+	var other []Credential
+	for _, i := range r.Perm(len(list)) {
+		c := list[i]
+		if kind, _ := c.Target(); kind == CredentialFile && r.IntN(2) == 0 {
+			c.Lifetime = one(r, "", LifetimeCommand, LifetimeSandbox, "1m", "60s", "5m")
+		}
+		c.Shared = c.Shared && r.IntN(2) == 0
+		if r.IntN(4) > 0 {
+			other = append(other, c)
+		}
+	}
+	return other
 }
 
 // fewerMounts are most of mounts, in their order, with some other accesses.

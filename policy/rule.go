@@ -86,6 +86,7 @@ func rules() []rule {
 			func(p *Policy) *[]string { return &p.Gate.Ignore }, sorted[string], intersection[string], "none"),
 		ranked("gate.input", func(p *Policy) *string { return &p.Gate.Input }, InputCounts, InputAllowed),
 		externalRule(),
+		credentialRule(),
 		field("require.min_score", "the higher",
 			func(p *Policy) *int { return &p.Require.MinScore }, same[int], higher, strconv.Itoa),
 		listed("require.backends", "what both name, where empty is all but noop; nothing in common is an error",
