@@ -214,13 +214,30 @@ func (f *flags) explain(path string, args []string, err error) error {
 	if near := policy.Nearest(name, names); near != "" {
 		see = fmt.Sprintf("did you mean --%s?", near)
 	}
-	return usagef(see, "unknown flag %s", word)
+	return usagef(see, "unknown flag %s", flagWord(word))
+}
+
+// flagWord is a word that names a flag without what it is set to, which may be
+// something that nobody is to see.
+func flagWord(word string) string {
+	name, _, _ := strings.Cut(word, "=")
+	return name
+}
+
+// beforeFlags are the words before the first flag, for the same reason.
+func beforeFlags(words []string) []string {
+	for i, word := range words {
+		if strings.HasPrefix(word, "-") {
+			return append(slices.Clone(words[:i]), "…")
+		}
+	}
+	return words
 }
 
 // unknown says that there is no such command in a group.
 func (c *command) unknown(path string, args []string) error {
 	if strings.HasPrefix(args[0], "-") {
-		return usagef("see "+path+" --help", "unknown flag %s", args[0])
+		return usagef("see "+path+" --help", "unknown flag %s", flagWord(args[0]))
 	}
 	var names []string
 	for _, sub := range c.sub {
@@ -232,7 +249,7 @@ func (c *command) unknown(path string, args []string) error {
 	if near := policy.Nearest(args[0], names); near != "" {
 		fix = fmt.Sprintf("did you mean %q?", near)
 	} else if path == c.name {
-		fix = "to run a program: kavach run -- " + strings.Join(args, " ")
+		fix = "to run a program: kavach run -- " + strings.Join(beforeFlags(args), " ")
 	}
 	return usagef(fix, "there is no command %q", path+" "+args[0])
 }

@@ -29,7 +29,7 @@ func TestParse(t *testing.T) {
 		{true, "--on -- --text", "true - [] [--text]", "", "so is what follows --"},
 		{true, "a -- b", "false - [] [a -- b]", "", "and the -- that follows it"},
 		{false, "--onn", "", "unknown flag --onn; did you mean --on?", "a typo"},
-		{false, "a --txt=1", "", "unknown flag --txt=1; did you mean --text?", "a typo, with a value"},
+		{false, "a --txt=1", "", "unknown flag --txt; did you mean --text?", "a typo, and what it is set to is not shown"},
 		{false, "--xyzzy", "", "unknown flag --xyzzy; see kavach x --help", "nothing is near"},
 		{false, "--on --text", "", "flag --text needs a value; write --text T", "no value"},
 		{false, "-t", "", "flag --text needs a value; write --text T", "no value for a short one"},

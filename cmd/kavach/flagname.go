@@ -59,6 +59,9 @@ func (j *job) flagOf(field string) string {
 	if strings.HasPrefix(field, "wasm.modules") && len(j.modules) > 0 {
 		return "--wasm-module"
 	}
+	if flag := j.secretField(field); flag != "" {
+		return flag
+	}
 	return j.volumeOf(field)
 }
 

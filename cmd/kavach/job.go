@@ -23,14 +23,20 @@ type job struct {
 	*runFlags
 	config  kavach.Config
 	cmd     kavach.Cmd
-	console *console // nil: the command gets no terminal
-	notes   []string // for --verbose
-	module  string   // the path of a module that is shown by itself; "": a mount shows it, or it is none
+	console *console            // nil: the command gets no terminal
+	notes   []string            // for --verbose
+	given   []policy.Credential // by --secret
+	guard   secretGuard
+	module  string // the path of a module that is shown by itself; "": a mount shows it, or it is none
 }
 
 // job makes of the flags a policy and a command.
 func (f *runFlags) job(args []string) (*job, error) {
 	j := &job{runFlags: f}
+	var err error
+	if j.given, err = f.parseSecrets(); err != nil {
+		return nil, err
+	}
 	if f.interactive && slices.Contains(f.policies, "-") {
 		return nil, usagef("put the policy into a file", "--policy - and --interactive both read stdin")
 	}
@@ -55,7 +61,7 @@ func (f *runFlags) job(args []string) (*job, error) {
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
-	for _, apply := range []func(*policy.Policy) error{f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyWasm, f.applyExport, f.applyGate, f.applyRequire, j.applyWorkdir} {
+	for _, apply := range []func(*policy.Policy) error{j.applySecrets, f.applyLimits, f.applyRoot, f.applyVolumes, f.applyWorkspaces, f.applySeccomp, f.applyWasm, f.applyExport, f.applyGate, f.applyRequire, j.applyWorkdir} {
 		if err := apply(&p); err != nil {
 			return nil, err
 		}

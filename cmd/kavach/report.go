@@ -8,6 +8,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/score"
 	"github.com/kavach-dev/kavach/workspace"
@@ -25,7 +26,8 @@ type outcome struct {
 	Needed    *needed          `json:"needed,omitempty"` // nil: nothing was logged
 	Unscanned []string         `json:"unscanned"`
 	gated
-	Usage usage `json:"usage"`
+	Secrets []credential.Grant `json:"secrets"`
+	Usage   usage              `json:"usage"`
 }
 
 type usage struct {
@@ -48,7 +50,7 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	o := outcome{
 		ExitCode: code,
 		TimedOut: res.TimedOut, OOMKilled: res.OOMKilled, Truncated: res.Truncated,
-		Denials: res.Denials, Unscanned: res.Unscanned, gated: newGated(&res.Gate),
+		Denials: res.Denials, Unscanned: res.Unscanned, gated: newGated(&res.Gate), Secrets: res.Credentials,
 		Usage: usage{
 			WallMS: milliseconds(res.Usage.Wall), CPUMS: milliseconds(res.Usage.CPU),
 			MemoryPeak: res.Usage.MemoryPeak, PIDsPeak: res.Usage.PIDsPeak,
@@ -65,6 +67,9 @@ func newOutcome(res *kavach.Result, code int) outcome {
 	}
 	if o.Unscanned == nil {
 		o.Unscanned = []string{}
+	}
+	if o.Secrets == nil {
+		o.Secrets = []credential.Grant{}
 	}
 	return o
 }

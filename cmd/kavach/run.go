@@ -20,6 +20,7 @@ type runFlags struct {
 	wasmFlags
 	exportFlags
 	gateFlags
+	secretFlags
 
 	interactive bool
 	tty         bool
@@ -109,6 +110,7 @@ func (f *runFlags) register(fs *flags) {
 	fs.Text(&f.timeout, "timeout", "", "DURATION", "wall time, such as 30s, or unlimited", nil)
 	fs.Text(&f.outputLimit, "output-limit", "", "SIZE", "bytes of stdout, and of stderr, that get through, or unlimited", nil)
 	fs.Texts(&f.env, "env", "", "K=V", "set a variable; K alone takes its value from kavach's environment", nil)
+	f.registerSecrets(fs)
 	fs.Texts(&f.envFiles, "env-file", "", "FILE", "set variables, one a line, as with docker", nil)
 	fs.Texts(&f.volumes, "volume", "v", "SRC:DST[:OPTS]", "show a file or directory: ro (read-only, the default); rw, as --rw; rw,direct, unscanned", nil)
 	f.registerWorkspaces(fs)

@@ -44,6 +44,7 @@ type session struct {
 	wire    *wire
 
 	// For the reader of requests alone.
+	guard  secretGuard
 	count  int                // of commands, which are numbered from 1
 	listed []workspace.Change // what changes listed last; nil: nothing yet
 

@@ -22,6 +22,8 @@ type execParams struct {
 	TimeoutMS  int64             `json:"timeout_ms"`
 	Stdin      bool              `json:"stdin"`    // whether stdin requests follow; else it is /dev/null
 	Terminal   json.RawMessage   `json:"terminal"` // of terminalParams; absent: none
+
+	Credentials []string `json:"credentials"` // names of the sandbox's; absent: all
 }
 
 // terminalParams are the size of a terminal.
@@ -58,6 +60,9 @@ func (s *session) exec(r request) (any, error) {
 			return nil, refusef(errParams, "params.args: image %s does not say what to run", i.Ref)
 		}
 	}
+	if err := params.checkCredentials(s.sandbox.Policy().Credentials); err != nil {
+		return nil, err
+	}
 	cmd, err := params.command()
 	if err != nil {
 		return nil, err
@@ -90,7 +95,7 @@ func (s *session) exec(r request) (any, error) {
 }
 
 func (p *execParams) command() (kavach.Cmd, error) {
-	cmd := kavach.Cmd{Args: p.Args, Dir: p.Dir, Timeout: time.Duration(p.TimeoutMS) * time.Millisecond}
+	cmd := kavach.Cmd{Args: p.Args, Dir: p.Dir, Credentials: p.Credentials, Timeout: time.Duration(p.TimeoutMS) * time.Millisecond}
 	if len(p.Args) == 0 || p.Args[0] == "" {
 		return cmd, refusef(errParams, `params.args: expected a command and its arguments, such as ["echo", "hi"]`)
 	}
@@ -105,7 +110,7 @@ func (p *execParams) command() (kavach.Cmd, error) {
 		}
 		cmd.Env = append(cmd.Env, kv)
 	}
-	if len(p.Terminal) > 0 && string(p.Terminal) != "null" {
+	if p.hasTerminal() {
 		var size terminalParams
 		if err := decode("params.terminal", p.Terminal, &size); err != nil {
 			return cmd, err

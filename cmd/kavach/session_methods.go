@@ -25,6 +25,8 @@ type createParams struct {
 	MinScore   *int              `json:"min_score"`
 	BestEffort []policy.Control  `json:"best_effort"`
 	Protected  []string          `json:"protected"` // as in policy.Filesystem
+
+	Credentials []json.RawMessage `json:"credentials"` // of policy.Credential, beside those of the policy
 }
 
 type mountParams struct {
@@ -64,6 +66,9 @@ func (s *session) create(params createParams) (any, error) {
 	}
 	p.BestEffort = append(p.BestEffort, params.BestEffort...)
 	p.Filesystem.Protected = append(p.Filesystem.Protected, params.Protected...)
+	if err := s.applyCredentials(&params, &p); err != nil {
+		return nil, err
+	}
 	name, err := backendName(params.Backend)
 	if err != nil {
 		return nil, err

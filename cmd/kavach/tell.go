@@ -99,6 +99,9 @@ func (j *job) summary(w io.Writer, out paint, sb *kavach.Sandbox, res *kavach.Re
 	for _, c := range short(s, sb.Policy()) {
 		line("", fmt.Sprintf("%-14s %d/%d %s: %s", c.Name, c.Points, c.Of, c.State, c.Proof))
 	}
+	for _, g := range res.Credentials {
+		line("secret", grantText(g))
+	}
 	for _, hit := range limitsHit(res, sb.Policy().Resources.Effective()) {
 		line("limit", hit)
 	}
