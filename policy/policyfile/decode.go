@@ -63,13 +63,21 @@ func (d *decoder) value(field string, n *yaml.Node, v reflect.Value) {
 
 func (d *decoder) structure(field string, n *yaml.Node, v reflect.Value) {
 	names := fieldNames(v.Type())
-	at := func(key string) string { return join(field, key) }
+	at := func(key string) string {
+		if mayHoldValue(field) && !slices.Contains(names, key) && !isWord(key) {
+			return field
+		}
+		return join(field, key)
+	}
 	d.pairs(field, n, "a mapping with the keys "+strings.Join(names, ", "), at, func(key, value *yaml.Node) {
 		if i := slices.Index(names, key.Value); i >= 0 {
 			d.value(at(key.Value), value, v.Field(i))
 			return
 		}
 		fix := "the keys are " + strings.Join(names, ", ")
+		if mayHoldValue(field) {
+			fix += ", and a value itself is never written into a policy"
+		}
 		if near := policy.Nearest(key.Value, names); near != "" {
 			fix = fmt.Sprintf("did you mean %q?", near)
 		}
@@ -171,7 +179,12 @@ func (d *decoder) number(field string, n *yaml.Node, v reflect.Value) {
 // expect notes a problem and reports false unless ok.
 func (d *decoder) expect(field string, n *yaml.Node, want, fix string, ok bool) bool {
 	if !ok {
-		d.add(n, field, fmt.Sprintf("expected %s, found %s", want, describe(n)), fix)
+		found := describe(n)
+		if mayHoldValue(field) {
+			found = kindOf(n)
+			fix, _, _ = strings.Cut(fix, ":")
+		}
+		d.add(n, field, fmt.Sprintf("expected %s, found %s", want, found), fix)
 	}
 	return ok
 }

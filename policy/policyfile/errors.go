@@ -106,6 +106,18 @@ func (d *decoder) err() error {
 
 // describe says what a node is, for "expected …, found …".
 func describe(n *yaml.Node) string {
+	switch kind := kindOf(n); kind {
+	case "a number", "a boolean":
+		return "the" + strings.TrimPrefix(kind, "a") + " " + shorten(n.Value)
+	case "text":
+		return "text " + quote(n.Value)
+	default:
+		return kind
+	}
+}
+
+// kindOf is describe without what the node says.
+func kindOf(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"
@@ -114,12 +126,29 @@ func describe(n *yaml.Node) string {
 	case n.Tag == "!!null":
 		return "nothing"
 	case n.Tag == "!!int" || n.Tag == "!!float":
-		return "the number " + shorten(n.Value)
+		return "a number"
 	case n.Tag == "!!bool":
-		return "the boolean " + shorten(n.Value)
+		return "a boolean"
 	default:
-		return "text " + quote(n.Value)
+		return "text"
 	}
+}
+
+// mayHoldValue reports whether somebody may have written the value of a secret into
+// a field, though none belongs into a policy. Of what stands there no error repeats
+// anything: errors are shown and logged.
+func mayHoldValue(field string) bool {
+	return field == credentialsField || strings.HasPrefix(field, credentialsField+"[")
+}
+
+const credentialsField = "credentials"
+
+// maxWord is how long a key is at most that an error about a credential repeats.
+const maxWord = 16
+
+// isWord reports whether s is what people call a key, and no secret is.
+func isWord(s string) bool {
+	return len(s) <= maxWord && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 func quote(s string) string { return strconv.Quote(shorten(s)) }

@@ -12,6 +12,7 @@ import (
 )
 
 func TestParseRefuses(t *testing.T) {
+	const noTag = `; remove it; as text, what begins with "!" needs quotes`
 	tests := []struct {
 		file string
 		want string // without "p:"; each line is one error
@@ -29,8 +30,8 @@ func TestParseRefuses(t *testing.T) {
 		{"name: a\xff", `1:8: not valid UTF-8; save the file as UTF-8`, "no text"},
 		{"\xff\xfe{\x00}\x00", `1:1: not valid UTF-8; save the file as UTF-8`, "UTF-16"},
 		{"name: x\n#é\x01", `2:3: not valid YAML: control character U+0001; write it as an escape in "quotes"`, "columns count characters"},
-		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort, found a list`, "a policy is a mapping"},
-		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort, found text "strict"`, "a policy is a mapping"},
+		{"- name: x", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, credentials, require, best_effort, found a list`, "a policy is a mapping"},
+		{"strict", `1:1: expected a mapping with the keys name, filesystem, seccomp, network, resources, process, wasm, gate, credentials, require, best_effort, found text "strict"`, "a policy is a mapping"},
 
 		// Syntax.
 		{"a: b: c", `1: not valid YAML: mapping values are not allowed in this context`, "the first line"},
@@ -49,19 +50,19 @@ func TestParseRefuses(t *testing.T) {
 		{"name: &a x", `1:7: anchors and aliases are not allowed; write the value out in each place`, "an anchor"},
 		{"name: &a x\nnetwork: *a", "1:7: anchors and aliases are not allowed; write the value out in each place\n2:10: anchors and aliases are not allowed; write the value out in each place", "an alias"},
 		{"&a name: x", `1:1: anchors and aliases are not allowed; write the value out in each place`, "an anchor at a key"},
-		{"name: *a", `1: not valid YAML: unknown anchor 'a' referenced`, "an alias of nothing"},
+		{"name: *a", `1: not valid YAML: an alias of an anchor that is not there; as text, what begins with "*" needs quotes`, "an alias of nothing"},
 		{"network:\n  <<: {loopback: true}", `2:3: merge keys are not allowed; write the keys out; as text, "<<" needs quotes`, "a merge key"},
-		{"name: !!binary aGk=", `1:7: the tag !!binary is not allowed; remove it`, "a tag that changes the value"},
-		{"network: !!map {}", `1:10: the tag !!map is not allowed; remove it`, "a tag that says nothing new"},
-		{"name: !exec x", `1:7: the tag !exec is not allowed; remove it`, "a tag of somebody's own"},
+		{"name: !!binary aGk=", `1:7: tags are not allowed` + noTag, "a tag that changes the value"},
+		{"network: !!map {}", `1:10: tags are not allowed` + noTag, "a tag that says nothing new"},
+		{"name: !exec x", `1:7: tags are not allowed` + noTag, "a tag of somebody's own"},
 		{"name:\n" + strings.Repeat(" -", 20), `2:34: nested deeper than 16 levels; a policy needs 4`, "deep nesting"},
 		{`{"name": ` + strings.Repeat("[", 20) + strings.Repeat("]", 20) + "}", `1:26: nested deeper than 16 levels; a policy needs 4`, "deep nesting in JSON"},
 
 		// Keys.
 		{"filesystem:\n  root: host\n  tmp_sise: 1m\n", `3:3: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo"},
 		{"{\n  \"filesystem\": {\n    \"tmp_sise\": \"1m\"}}", `3:5: filesystem.tmp_sise: unknown key; did you mean "tmp_size"?`, "a typo in JSON"},
-		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort`, "nothing is near"},
-		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, require, best_effort`, "an error is one line"},
+		{"preset: basic", `1:1: preset: unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, credentials, require, best_effort`, "nothing is near"},
+		{"\"a\\nb\": 1", `1:1: "a\nb": unknown key; the keys are name, filesystem, seccomp, network, resources, process, wasm, gate, credentials, require, best_effort`, "an error is one line"},
 		{"Name: x", `1:1: Name: unknown key; did you mean "name"?`, "case counts"},
 		{"name: a\nname: b", `2:1: name: duplicate key; the first is on line 1; remove one`, "which of them counts?"},
 		{"{\"name\": \"a\",\n\"n\\u0061me\": \"b\"}", `2:1: name: duplicate key; the first is on line 1; remove one`, "an escaped duplicate"},
@@ -107,6 +108,10 @@ func TestParseRefuses(t *testing.T) {
 		{"gate: {external: [{name: av, command: /av -x}]}", `1:39: gate.external[0].command: expected a list, found text "/av -x"`, "a command line for a shell"},
 		{"gate: {mode: off, block: high}", `1:26: gate.block: gate.mode is off, so nothing is looked at, and nothing would come of this; leave one of them out`, "off is text"},
 		{"gate: off", `1:7: gate: expected a mapping with the keys mode, scanners, redact, quarantine, block, severity, ignore, input, external, found text "off"`, "the mode is a key"},
+		{"credentials:\n  - name: T\n    source: file:/t\n    as: file:/run/t\n  - name: T\n    source: stdin\n    lifetime: sandbox\n",
+			"4:9: credentials[0].as: \"/run\" holds other files, which would be seen no more; give it a directory of its own, such as /run/secrets\n" +
+				"5:11: credentials[1].name: is the name of credentials[0] too; give one of them another name\n" +
+				"7:15: credentials[1].lifetime: only a file in memory can outlive the command, and this is given otherwise; leave it out, or set as to file:PATH", "in a list"},
 		{"best_effort: [secomp]", `1:15: best_effort[0]: unknown name "secomp"; did you mean "seccomp"?`, "an unknown control"},
 		{"require:\n  min_score: 101\nname: x\nseccomp: {profile: stric}", "2:14: require.min_score: 101 is not a score; give a number from 0 to 100\n4:20: seccomp.profile: unknown value \"stric\"; did you mean \"strict\"?", "in the order of the file, not of the struct"},
 	}
@@ -171,6 +176,10 @@ func TestParseBounds(t *testing.T) {
 		{fill("a:\n"), "duplicate keys"},
 		{fill("# x\n  # y\n"), "comments"},
 		{fill("---\n"), "documents"},
+		{"credentials:\n" + fill("- {name: a, source: stdin, as: 'file:/a/b'}\n"), "credentials"},
+		{"credentials:\n" + fill("- {name: a, source: stdin, as: 'file:"+strings.Repeat("/a", 2000)+"'}\n"), "deep files in memory"},
+		{"filesystem:\n  mounts: [" + fill("{source: /a},") + "]\ncredentials: [{name: a, source: stdin, as: 'file:/a/b'}]", "files in memory beside mounts"},
+		{"filesystem: {mounts: [{source: /x, target: '" + fill("/a") + "'}]}\ncredentials: [{name: a, source: stdin, as: 'file:/a/b'}]", "a file in memory beside a deep mount"},
 		{"\"" + fill("\\\""), "an open quote"},
 		{`{"a":` + fill("["), "deep JSON"},
 		{`{"a":[` + fill("1,") + "1]}", "long JSON"},

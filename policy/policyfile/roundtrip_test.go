@@ -52,6 +52,10 @@ func policies(t testing.TB) []namedPolicy {
 					{Name: "av", Command: []string{"/usr/bin/av scan", "", "-", "on", "- # é"}, Timeout: policy.Duration(90 * time.Second)}, {Name: "1.0", Command: []string{"/x"}},
 				},
 			},
+			Credentials: []policy.Credential{
+				{Name: "null", Source: "env:a: b # 1"}, {Name: "https://u@h:1/x-y", Source: "file:/a b/é", As: "file:/run/secrets/a: b", Lifetime: "sandbox", Shared: true},
+				{Name: "1.0", Source: "stdin", As: "fd:3", Lifetime: "1h30m"}, {Name: "on", Source: "cmd:helper", As: "placeholder:OFF", Lifetime: "command"}, {Name: "-", Source: "fd:3", As: "stdin"},
+			},
 			Require:    policy.Require{MinScore: 100, Backends: policy.BackendNames()},
 			BestEffort: policy.Controls(),
 		}},

@@ -145,6 +145,10 @@ func restrict(t *testing.T, s *generate.Schema) {
 			PrefixItems: []*generate.Schema{{Type: "string", Pattern: `^/[^\x00]*$`}},
 		},
 		"ExternalScanner.timeout": {Pattern: `^\+?(` + amounts + `)$`, Examples: []any{"30s", "2m"}},
+		"Credential.name":         {Pattern: `^[A-Za-z0-9._/:@-]{1,256}$`},
+		"Credential.source":       {Pattern: `^(env:[^=\x00-\x1f\x7f]+|file:/[^\x00-\x1f\x7f]*|stdin|fd:([3-9]|[1-9][0-9]+)|cmd:[^\x00-\x20\x7f]+)$`},
+		"Credential.as":           {Pattern: `^(|(env|placeholder):[A-Za-z_][A-Za-z0-9_]*|stdin|fd:([3-9]|[1-5][0-9]|6[0-3])|file:/[^\x00-\x1f\x7f]+)$`},
+		"Credential.lifetime":     {Pattern: `^(|command|sandbox|\+?` + amounts + `)$`},
 		"Require.min_score":       {Minimum: "0", Maximum: "100"},
 		"Require.backends":        {Items: enum(policy.BackendNames()...), UniqueItems: true},
 	}
@@ -160,6 +164,13 @@ func restrict(t *testing.T, s *generate.Schema) {
 	merge(bestEffort, &generate.Schema{Items: enum(policy.BestEffortNames()...), UniqueItems: true})
 	writable := generate.NewProperties()
 	writable.Set("writable", &generate.Schema{Const: true})
+	shared, ofFile := generate.NewProperties(), generate.NewProperties()
+	shared.Set("shared", &generate.Schema{Const: true})
+	ofFile.Set("source", &generate.Schema{Pattern: "^file:"})
+	merge(s.Definitions["Credential"], &generate.Schema{
+		If:   &generate.Schema{Properties: shared, Required: []string{"shared"}},
+		Then: &generate.Schema{Properties: ofFile},
+	})
 	both := generate.NewProperties()
 	both.Set("root", &generate.Schema{MinLength: &one})
 	both.Set("image", &generate.Schema{MinLength: &one})
@@ -289,6 +300,22 @@ func TestSchemaRefuses(t *testing.T) {
 		{`{"gate":{"external":[{"name":"av","command":["av"]}]}}`, "a program has an absolute path"},
 		{`{"gate":{"external":[{"name":"av","command":"/av"}]}}`, "a list, and no shell"},
 		{`{"gate":{"external":[{"name":"av","command":["/av"],"timeout":"unlimited"}]}}`, "output waits for it"},
+		{`{"credentials":{"T":"env:T"}}`, "a list"},
+		{`{"credentials":[{"source":"env:T"}]}`, "what is it called?"},
+		{`{"credentials":[{"name":"T"}]}`, "where is it?"},
+		{`{"credentials":[{"name":"T","value":"x"}]}`, "never the value"},
+		{`{"credentials":[{"name":"T","source":"x"}]}`, "nor here"},
+		{`{"credentials":[{"name":"T U","source":"env:T"}]}`, "a name has no space"},
+		{`{"credentials":[{"name":"T","source":"env:T=x"}]}`, "no variable is called that"},
+		{`{"credentials":[{"name":"T","source":"file:t"}]}`, "a path is absolute"},
+		{`{"credentials":[{"name":"T","source":"fd:2"}]}`, "stdio"},
+		{`{"credentials":[{"name":"T","source":"cmd:get it"}]}`, "no arguments"},
+		{`{"credentials":[{"name":"T","source":"env:T","as":"T"}]}`, "no way"},
+		{`{"credentials":[{"name":"T","source":"env:T","as":"env:1"}]}`, "no variable is called that"},
+		{`{"credentials":[{"name":"T","source":"env:T","as":"fd:64"}]}`, "beyond the last"},
+		{`{"credentials":[{"name":"T","source":"env:T","as":"stdin","lifetime":"unlimited"}]}`, "a secret is bounded"},
+		{`{"credentials":[{"name":"T","source":"env:T","shared":true}]}`, "no file"},
+		{`{"credentials":[{"name":"T","source":"env:T","shared":"yes"}]}`, "true or false"},
 		{`{"require":{"min_score":101}}`, "scores end at 100"},
 		{`{"require":{"backends":["docker"]}}`, "an unknown backend"},
 		{`{"best_effort":["seccomp","seccomp"]}`, "a control twice"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -64,6 +65,9 @@ func syntaxError(err error) *Error {
 	e := &Error{Line: 1, Problem: "not valid YAML"}
 	if m := yamlLine().FindStringSubmatch(err.Error()); m != nil {
 		e.Problem += ": " + shorten(m[2])
+		if strings.HasPrefix(m[2], "unknown anchor") { // which may be a password
+			e.Problem, e.Fix = "not valid YAML: an alias of an anchor that is not there", `as text, what begins with "*" needs quotes`
+		}
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			e.Line = n
 		}
@@ -100,7 +104,7 @@ func (d *decoder) refuseIndirect(n *yaml.Node, depth int) {
 		d.add(n, "", "merge keys are not allowed", `write the keys out; as text, "<<" needs quotes`)
 		return
 	case n.Style&yaml.TaggedStyle != 0:
-		d.add(n, "", fmt.Sprintf("the tag %s is not allowed", shorten(n.Tag)), "remove it")
+		d.add(n, "", "tags are not allowed", `remove it; as text, what begins with "!" needs quotes`)
 		return
 	case depth > maxDepth:
 		d.add(n, "", fmt.Sprintf("nested deeper than %d levels", maxDepth), "a policy needs 4")
