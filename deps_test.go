@@ -29,7 +29,8 @@ var importRules = []importRule{
 	{"score", []string{"backend", "policy"}, "a pure function of proofs"},
 	{"internal/vfork", nil, "plumbing, and a part of the guest"},
 	{"internal/wire", []string{"golang.org/x/sys/unix"}, "plumbing, and a part of the guest"},
-	{"guest", []string{"internal/takeout", "internal/vfork", "internal/wire", "golang.org/x/sys/unix"}, "each import is paid at the start of every sandbox"},
+	{"internal/locked", []string{"golang.org/x/sys/unix"}, "memory, and a part of the guest"},
+	{"guest", []string{"internal/locked", "internal/takeout", "internal/vfork", "internal/wire", "golang.org/x/sys/unix"}, "each import is paid at the start of every sandbox"},
 	{"guest/self", []string{"guest"}, "it runs before main of every kavach"},
 	{"internal/seccomp", []string{"policy", "golang.org/x/sys/unix"}, "compiles filters, and nothing else"},
 	{"internal/rawfile", []string{"golang.org/x/sys/unix"}, "plumbing"},
@@ -54,7 +55,8 @@ var importRules = []importRule{
 	{"internal/lazydfa", nil, "expressions, and nothing else"},
 	{"internal/takeout", []string{"golang.org/x/sys/unix"}, "a part of the guest, and of what reads from it"},
 	{"internal/deliver", []string{"golang.org/x/sys/unix"}, "puts files in their place, wherever they come from"},
-	{".", []string{"backend", "gate", "internal/deliver", "internal/takeout", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},
+	{"credential", []string{"backend", "policy", "internal/locked", "golang.org/x/sys/unix"}, "what gives secrets knows of no sandbox"},
+	{".", []string{"backend", "credential", "gate", "internal/deliver", "internal/takeout", "policy", "score", "workspace"}, "the API knows contracts, and no backend"},
 }
 
 func TestImports(t *testing.T) {

@@ -135,7 +135,7 @@ type Process struct {
 	started time.Time
 	timeout time.Duration // 0: none
 	streams *streams
-	detach  func() error
+	lease   *credential.Lease
 }
 
 // Run starts cmd and waits for it.
@@ -170,34 +170,46 @@ func (s *Sandbox) start(ctx context.Context, cmd Cmd, limit time.Duration, begin
 	if err != nil {
 		return nil, err
 	}
+	grants, err := s.credentials.Grants(cmd.Credentials)
+	if err != nil {
+		return nil, err
+	}
 	inner := backend.Cmd{
 		Args: cmd.Args, Env: environment(&s.policy, cmd.Env), Dir: workdir(&s.policy, cmd.Dir), Terminal: cmd.Terminal,
 	}
 	if err := s.runtime.record(ctx, Event{
-		Act: ActExec, Sandbox: s.id, Backend: s.backend, Exec: exec, Args: cmd.Args, EnvKeys: keys(inner.Env),
+		Act: ActExec, Sandbox: s.id, Backend: s.backend, Exec: exec, Args: cmd.Args, EnvKeys: keys(inner.Env), Grants: grants,
 	}); err != nil {
 		return nil, err
 	}
-	p := &Process{sandbox: s, exec: exec, dir: inner.Dir, timeout: limit, detach: func() error { return nil }}
-	if c := s.runtime.Credentials; c != nil {
-		if p.detach, err = c.Attach(ctx, s.id, &inner); err != nil {
-			return nil, s.failed(ctx, exec, err)
-		}
+	p := &Process{sandbox: s, exec: exec, dir: inner.Dir, timeout: limit}
+	if p.lease, err = s.lend(ctx, cmd, &inner); err != nil {
+		return nil, s.failed(ctx, exec, err)
 	}
 	if p.streams, err = s.open(ctx, exec, cmd, &inner); err != nil {
-		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
+		return nil, s.failed(ctx, exec, errors.Join(err, p.lease.Revoke()))
 	}
 	p.started = time.Now()
 	p.process, err = p.begin(ctx, inner, begin)
 	p.streams.started()
+	p.lease.Started()
 	if err != nil {
 		p.streams.abandon()
 		if errors.Is(err, backend.ErrDestroyed) {
 			_ = s.become("stop", Stopped) // from Destroyed it cannot, and need not
 		}
-		return nil, s.failed(ctx, exec, errors.Join(err, p.detach()))
+		return nil, s.failed(ctx, exec, errors.Join(err, p.lease.Revoke()))
 	}
 	return p, nil
+}
+
+// lend gives a command its secrets. Its output is opened after that, as the gate looks
+// for what it knows by then.
+func (s *Sandbox) lend(ctx context.Context, cmd Cmd, inner *backend.Cmd) (*credential.Lease, error) {
+	files, _ := s.instance.(backend.SecretFiles)
+	return s.credentials.Attach(ctx, credential.Command{
+		Names: cmd.Credentials, Cmd: inner, Stdin: cmd.Stdin != nil || cmd.Terminal != nil, Files: files,
+	})
 }
 
 // begin starts the command in its place. One that does not even say whether it
@@ -251,7 +263,7 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 	}
 	exit, late, err := p.await(ctx, deadline)
 	wall := time.Since(p.started)
-	detachErr := p.detach()
+	revokeErr := p.lease.Revoke()
 	out := p.streams.finish(ctx)
 	if err != nil && errors.Is(err, backend.ErrDestroyed) {
 		_ = p.sandbox.become("stop", Stopped) // from Destroyed it cannot, and need not
@@ -264,9 +276,11 @@ func (p *Process) Wait(ctx context.Context) (*Result, error) {
 		Needed:    exit.Needed,
 		Gate:      out.report,
 		Unscanned: unscanned(&p.sandbox.policy),
-		Usage:     Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
+
+		Credentials: p.lease.Grants(),
+		Usage:       Usage{Wall: wall, CPU: exit.CPU, MemoryPeak: exit.MemoryPeak, PIDsPeak: exit.PIDsPeak},
 	}
-	err = errors.Join(err, detachErr, out.err, ctx.Err())
+	err = errors.Join(err, revokeErr, out.err, ctx.Err())
 	event := Event{Act: ActResult, Sandbox: p.sandbox.id, Backend: p.sandbox.backend, Exec: p.exec, Digests: out.digests}
 	recorded := *res
 	event.Result = &recorded

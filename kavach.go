@@ -24,6 +24,7 @@ import (
 	"strings"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
@@ -59,8 +60,9 @@ type Runtime struct {
 	// zero gate.Gate, which scans as policies say and keeps nothing that it withholds.
 	Gate *gate.Gate
 
-	// Credentials gives each command what it may use. Nil: nothing.
-	Credentials Credentials
+	// Placeholders puts the values of secrets in where what a command sends leaves the
+	// sandbox. Nil: a policy that gives a secret as a placeholder is refused.
+	Placeholders credential.Placeholders
 
 	// Images finds what filesystem.image of a policy names. Nil: a policy that
 	// names an image is refused.
@@ -76,8 +78,13 @@ type Config struct {
 	// proves all that Policy asks for.
 	Backend string
 
-	// Secrets are values that commands are given, in whatever way, and that must
-	// not leave: the gate looks for them in all that does. Create fails where one is
+	// Credentials are secrets that commands are given, beside those of Policy: here
+	// they can have a source of the caller's own. The gate knows each that was given.
+	// Nil: none.
+	Credentials []credential.Ref
+
+	// Secrets are values that commands are given in another way, and that must not
+	// leave: the gate looks for them in all that does. Create fails where one is
 	// shorter than gate.MinSecret.
 	Secrets []gate.Secret
 }
@@ -228,6 +235,9 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, cfg Config, f
 	if sb.gate, err = r.openGate(sb.id, cfg); err != nil {
 		return nil, err
 	}
+	if sb.credentials, err = r.openCredentials(sb, cfg); err != nil {
+		return nil, err
+	}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
 		return nil, err
 	}
@@ -244,6 +254,20 @@ func (r *Runtime) openGate(id string, cfg Config) (*gate.Session, error) {
 		g = new(gate.Gate)
 	}
 	return g.Open(gate.Options{Sandbox: id, Policy: cfg.Policy.Gate, Secrets: cfg.Secrets})
+}
+
+// openCredentials opens the credentials of a sandbox, whose gate knows each value before
+// a command has it.
+func (r *Runtime) openCredentials(sb *Sandbox, cfg Config) (*credential.Set, error) {
+	return credential.Open(credential.Options{
+		Sandbox: sb.id, Policy: &sb.policy, Refs: cfg.Credentials, Placeholders: r.Placeholders,
+		Know: func(name string, value []byte) error {
+			if sb.gate.Off() {
+				return nil
+			}
+			return sb.gate.Know(gate.Secret{Name: name, Value: value})
+		},
+	})
 }
 
 // wasmOnly names a field that only backend wasm can carry out. Empty: there is none.

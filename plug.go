@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/workspace"
@@ -51,6 +52,7 @@ type Event struct {
 	Digest  string             // ActProve: of that image, "sha256:…"; empty: nothing was checked
 	Args    []string           // ActExec
 	EnvKeys []string           // ActExec
+	Grants  []credential.Grant // ActExec: the secrets that the command is to be given, and how
 	Result  *Result            // ActResult, without Stdout and Stderr
 	Digests []Digest           // ActResult: what left
 	Changes []workspace.Change // ActApply: what will leave, with digests
@@ -85,14 +87,6 @@ type Images interface {
 	// and unpacked, and keeps it there until its Release is called. An error names
 	// the image, and says what to do.
 	Open(ctx context.Context, ref string) (*backend.Image, error)
-}
-
-// Credentials lends a command what it may use.
-type Credentials interface {
-	// Attach adds to cmd what the command needs to use its credentials. The
-	// function that it returns takes them back, and is called once, when the
-	// command has ended or could not start.
-	Attach(ctx context.Context, sandbox string, cmd *backend.Cmd) (detach func() error, err error)
 }
 
 func (r *Runtime) record(ctx context.Context, e Event) error {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -29,8 +30,8 @@ type world struct {
 
 	refuse kavach.Act // the audit log does not take this
 	gate   *words
-	attach error // of Credentials.Attach
-	detach error
+	attach error // of where the credential is read
+	detach error // of what takes it back
 	start  error // of Instance.Start
 	silent bool  // Instance.Start answers when nobody waits any more
 	layers []backend.Layer
@@ -57,7 +58,7 @@ func (w *world) journal() []string {
 }
 
 func (w *world) runtime() *kavach.Runtime {
-	rt := &kavach.Runtime{Backends: []backend.Backend{w}, Audit: w, Credentials: (*lender)(w)}
+	rt := &kavach.Runtime{Backends: []backend.Backend{w}, Audit: w}
 	if w.gate != nil {
 		w.gate.world = w
 		rt.Gate = w.gate.gate()
@@ -66,12 +67,18 @@ func (w *world) runtime() *kavach.Runtime {
 }
 
 func (w *world) tryCreate(ctx context.Context) (*kavach.Sandbox, error) {
-	return w.runtime().Create(ctx, kavach.Config{Backend: "noop"})
+	return w.runtime().Create(ctx, w.config())
+}
+
+func (w *world) config() kavach.Config {
+	return kavach.Config{Backend: "noop", Credentials: []credential.Ref{{
+		Credential: policy.Credential{Name: "token", Source: "a test", As: "file:/run/secrets/token"}, From: (*lender)(w),
+	}}}
 }
 
 func (w *world) create(t *testing.T, p ...policy.Policy) *kavach.Sandbox {
 	t.Helper()
-	cfg := kavach.Config{Backend: "noop"}
+	cfg := w.config()
 	if len(p) > 0 {
 		cfg.Policy = p[0]
 	}
@@ -197,15 +204,14 @@ func (w *world) Record(_ context.Context, e kavach.Event) error {
 
 type lender world
 
-func (l *lender) Attach(_ context.Context, _ string, cmd *backend.Cmd) (func() error, error) {
+func (l *lender) Secret(context.Context, string) ([]byte, error) {
 	w := (*world)(l)
 	w.note("attach")
-	if w.attach != nil {
-		return nil, w.attach
-	}
-	cmd.Env = append(cmd.Env, "TOKEN=lent")
-	return func() error { w.note("detach"); return w.detach }, nil
+	return []byte("lent for a test"), w.attach
 }
+
+func (p *place) Give(string, []byte) error { return nil }
+func (p *place) Take(string) error         { p.note("detach"); return p.detach }
 
 // Gate
 
@@ -572,7 +578,7 @@ func TestCredentials(t *testing.T) {
 }
 
 // What a command has in its environment: the defaults, the policy's, the
-// call's, what is lent, and nothing of ours.
+// call's, and nothing of ours.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("OURS", "secret")
 	t.Setenv("LD_PRELOAD", "")
@@ -582,7 +588,7 @@ func TestEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "A=policy\nB=call\nC=2\nD=\nHOME=/tmp\nLANG=C\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\nTOKEN=lent"
+	want := "A=policy\nB=call\nC=2\nD=\nHOME=/tmp\nLANG=C\nPATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 	if string(res.Stdout) != want {
 		t.Errorf("got  %q\nwant %q", res.Stdout, want)
 	}

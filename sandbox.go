@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/gate"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/score"
@@ -24,6 +25,8 @@ type Sandbox struct {
 	backend string
 	policy  policy.Policy
 	gate    *gate.Session
+
+	credentials *credential.Set
 
 	// instance, score and image are set before the sandbox is handed out, and not
 	// changed afterwards. image is nil where the policy names none.
@@ -84,7 +87,7 @@ func (s *Sandbox) create(ctx context.Context, b backend.Backend, files *rootImag
 	if err := s.holdImage(ctx, files); err != nil {
 		return err
 	}
-	instance, err := b.Create(ctx, backend.Spec{ID: s.id, Policy: s.policy, Image: s.image})
+	instance, err := b.Create(ctx, backend.Spec{ID: s.id, Policy: s.policy, Image: s.image, SecretFiles: s.credentials.Files()})
 	if err != nil {
 		return err
 	}
@@ -207,6 +210,7 @@ func (s *Sandbox) Destroy(ctx context.Context) error {
 	if s.instance != nil {
 		err = s.instance.Destroy(ctx)
 	}
+	s.credentials.Close()
 	event := Event{Act: ActDestroy, Sandbox: s.id, Backend: s.backend}
 	if err != nil {
 		event.Err = err.Error()

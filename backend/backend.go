@@ -321,6 +321,10 @@ type Descriptor struct {
 	File *os.File
 }
 
+// MaxSecret is how many bytes a secret has at most: half of what the kernel takes for
+// one string of an environment (MAX_ARG_STRLEN, execve(2)).
+const MaxSecret = 64 << 10
+
 // Secret is a variable whose value is a secret. However it is printed, that is not
 // shown.
 type Secret struct {

@@ -51,7 +51,7 @@ type builder struct {
 		fd   int
 	}
 
-	uppers []int // the upper directories of the workspaces made
+	uppers []int // the upper directories of the workspaces made, and what OpMemory made
 
 	layers   []int // trees of the next overlay, the lowest first
 	overlays int   // made so far
@@ -103,7 +103,7 @@ func (b *builder) openSources() error {
 	for i := range b.setup.Ops {
 		op := &b.setup.Ops[i]
 		b.trees[i] = -1
-		if op.Kind != OpBind && op.Kind != OpLayer && op.Kind != OpWorkspace {
+		if op.Kind != OpBind && op.Kind != OpLayer && op.Kind != OpWorkspace && (op.Kind != OpMemory || op.Flags&BindFD == 0) {
 			continue
 		}
 		tree, err := b.openSource(op)
@@ -217,6 +217,12 @@ func (b *builder) makeStage() (err error) {
 		}
 	}
 	return fail("mount", "tmpfs on "+strings.Join(stagePlaces, ", "), err)
+}
+
+// NewMount makes a file system that is not attached anywhere yet, with nothing in it
+// to be executed.
+func NewMount(fstype string, options [][2]string) (int, error) {
+	return newMount(fstype, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, options)
 }
 
 // newMount makes a file system that is not attached anywhere yet.

@@ -3,7 +3,6 @@ package guest
 import (
 	"path"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,8 +67,9 @@ func (g *guest) start(f *Exec, fds []int) {
 	refuse := func(step string, err error) {
 		_ = g.conn.Send(&Refused{ID: f.ID, Step: step, Errno: errnoOf(err)}) // a host that is gone needs no answer
 	}
-	if len(fds) < stdio || len(f.Args) == 0 {
-		refuse("frame", unix.EINVAL)
+	places, err := f.places(len(fds))
+	if err != nil {
+		refuse("frame", err)
 		return
 	}
 	file, err := lookup(f.Args[0], f.Env, f.Dir)
@@ -77,14 +77,27 @@ func (g *guest) start(f *Exec, fds []int) {
 		refuse("lookup", err)
 		return
 	}
-	if err := above(fds); err != nil {
+	if err := above(fds, len(places)); err != nil {
 		refuse("descriptors", err)
 		return
 	}
-	spec := &childSpec{files: slices.Clone(fds)}
+	spec := &childSpec{files: places}
+	for i, at := range places {
+		if at >= 0 {
+			places[i] = fds[at]
+		}
+	}
 	if err := spec.fill(file, f); err != nil {
 		refuse("arguments", err)
 		return
+	}
+	if len(f.Given) > 0 {
+		held, err := spec.give(f.Given, fds[len(fds)-1])
+		if err != nil {
+			refuse("secrets", err)
+			return
+		}
+		defer held.Free() // by then the command has its own, or there is none
 	}
 	if f.Terminal {
 		if spec.terminal, err = openTerminal(f.Rows, f.Cols); err != nil {
@@ -113,14 +126,38 @@ func (g *guest) start(f *Exec, fds []int) {
 // stdio is how many descriptors each command has.
 const stdio = 3
 
-// above moves descriptors to where the places of a child do not reach, so that
-// none is overwritten before it is put in its own. Those of stdio never are.
-func above(fds []int) error {
+// places says which of n descriptors that came with f each descriptor of the command
+// is, from 0 on; -1: none.
+func (f *Exec) places(n int) ([]int, error) {
+	const most = 1 << 10
+	own := stdio + len(f.FDs)
+	if len(f.Given) > 0 {
+		own++
+	}
+	if n != own || len(f.Args) == 0 {
+		return nil, unix.EINVAL
+	}
+	places := []int{0, 1, 2}
+	for i, fd := range f.FDs {
+		if fd < uint32(len(places)) || fd >= most {
+			return nil, unix.EBADF
+		}
+		for len(places) < int(fd) {
+			places = append(places, -1)
+		}
+		places = append(places, stdio+i)
+	}
+	return places, nil
+}
+
+// above moves descriptors to where the places of a child, so many, do not reach, so
+// that none is overwritten before it is put in its own.
+func above(fds []int, places int) error {
 	for i, fd := range fds {
-		if fd >= len(fds) {
+		if fd >= places {
 			continue
 		}
-		moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, len(fds))
+		moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, places)
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ var stepNames = map[step]string{
 
 // childSpec is all that a child needs, in memory that does not move.
 type childSpec struct {
-	files    []int // its descriptors from 0 on; none is below len(files)
+	files    []int // its descriptors from 0 on; none is below len(files); -1: it has no such
 	closeFDs bool
 
 	// endWithGuest: the kernel kills the child when the launcher ends, which it
@@ -83,6 +83,10 @@ func runChild(with unsafe.Pointer) {
 
 	at = stepStdio
 	for i := 0; i < len(c.files); i++ {
+		if c.files[i] < 0 {
+			syscall.RawSyscall(unix.SYS_CLOSE, uintptr(i), 0, 0)
+			continue
+		}
 		if _, _, err = syscall.RawSyscall(unix.SYS_DUP3, uintptr(c.files[i]), uintptr(i), 0); err != 0 {
 			goto failed
 		}

@@ -25,19 +25,34 @@ const (
 	maxDenials  = 512 // more than there are calls
 )
 
-// Exec starts a command. Three descriptors come with it: its stdin, stdout and
-// stderr.
+// Exec starts a command. Its descriptors come with it: its stdin, stdout and
+// stderr, what FDs names, and where there is something Given, a pipe to read that
+// from.
 type Exec struct {
 	ID   uint32
 	Args []string
 	Env  []string
 	Dir  string
 
+	// FDs are the numbers, rising and from 3 on, that the descriptors beyond stdio
+	// have in the command.
+	FDs []uint32
+
+	// Given are variables of its environment whose values are secrets: they are in no
+	// frame, but in the pipe, one after another.
+	Given []Given
+
 	// Terminal asks for a terminal of this size, as the command's own. What
 	// comes on its stdin is typed on it, what it shows is written to stdout; both
 	// are made non-blocking, and belong to the guest.
 	Terminal   bool
 	Rows, Cols uint32
+}
+
+// Given is a variable, and how many bytes its value has.
+type Given struct {
+	Name   string
+	Length uint32
 }
 
 // Resize changes the size of a command's terminal.
@@ -56,8 +71,9 @@ type Signal struct {
 type Kill struct{ ID uint32 }
 
 // Ready says that the place is built, confined and proven. With it comes a
-// descriptor of the upper directory of each OpWorkspace, in their order; nothing
-// but the guest has run by then.
+// descriptor of the upper directory of each OpWorkspace, and of the directory of each
+// OpMemory that did not come with one, in their order; nothing but the guest has run
+// by then.
 type Ready struct{}
 
 // Failed says that the place could not be built. The guest ends after it.
@@ -140,6 +156,8 @@ func (f *Exec) Encode(e *wire.Encoder) {
 	wire.EncodeList(e, f.Args, e.Str)
 	wire.EncodeList(e, f.Env, e.Str)
 	e.Str(f.Dir)
+	wire.EncodeList(e, f.FDs, e.U32)
+	wire.EncodeList(e, f.Given, func(g Given) { e.Str(g.Name); e.U32(g.Length) })
 	e.Bool(f.Terminal)
 	e.U32(f.Rows)
 	e.U32(f.Cols)
@@ -150,6 +168,8 @@ func (f *Exec) Decode(d *wire.Decoder) {
 	f.Args = wire.DecodeList(d, 4, d.Str)
 	f.Env = wire.DecodeList(d, 4, d.Str)
 	f.Dir = d.Str()
+	f.FDs = wire.DecodeList(d, 4, d.U32)
+	f.Given = wire.DecodeList(d, 8, func() Given { return Given{Name: d.Str(), Length: d.U32()} })
 	f.Terminal, f.Rows, f.Cols = d.Bool(), d.U32(), d.U32()
 }
 

@@ -49,6 +49,8 @@ func (b *builder) do(op *Op, tree int) error {
 		return b.scratch(op)
 	case OpWorkspace:
 		return b.workspace(op, tree)
+	case OpMemory:
+		return b.memory(op, tree)
 	case OpProc:
 		return b.mountNew("proc", op.Path, nil)
 	case OpDevpts:

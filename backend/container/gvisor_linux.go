@@ -3,6 +3,7 @@ package container
 import (
 	"cmp"
 	"os"
+	"path"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -110,6 +111,19 @@ func writableMounts(p *policy.Policy) (list []specs.Mount) {
 	}
 	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) }) // what is above comes first
 	return list
+}
+
+// secretMounts are the directories of secret files, as mounts that the sentry knows
+// of: what it takes for a part of the root directory it looks at once, and these
+// files come and go.
+func secretMounts(files []string) (list []specs.Mount) {
+	for _, file := range files {
+		list = append(list, specs.Mount{
+			Destination: path.Dir(file), Type: "bind", Source: jail.Bundle + "/rootfs" + path.Dir(file), Options: []string{"bind", "ro", "nosuid", "nodev", "noexec"},
+		})
+	}
+	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) })
+	return slices.CompactFunc(list, func(a, b specs.Mount) bool { return a.Destination == b.Destination })
 }
 
 // adaptSetup leaves out what gVisor's kernel does not have, and the sentry's own

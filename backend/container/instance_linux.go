@@ -49,14 +49,18 @@ func (i *instance) Halt(ctx context.Context) error    { return i.jail.Halt(ctx) 
 func (i *instance) Layers() []backend.Layer           { return i.jail.Layers() }
 func (i *instance) Destroy(ctx context.Context) error { return i.jail.Close(ctx) }
 
+func (i *instance) Give(path string, content []byte) error { return i.jail.Give(path, content) }
+func (i *instance) Take(path string) error                 { return i.jail.Take(path) }
+
 func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) error {
 	return i.jail.ExportBy(ctx, i.inside.Agent, e, "", w)
 }
 
 var (
-	_ backend.Pauser  = (*instance)(nil)
-	_ backend.Files   = (*instance)(nil)
-	_ backend.Layered = (*instance)(nil)
-	_ backend.Noted   = (*instance)(nil)
-	_ backend.Resizer = (*jail.Command)(nil)
+	_ backend.Pauser      = (*instance)(nil)
+	_ backend.Files       = (*instance)(nil)
+	_ backend.SecretFiles = (*instance)(nil)
+	_ backend.Layered     = (*instance)(nil)
+	_ backend.Noted       = (*instance)(nil)
+	_ backend.Resizer     = (*jail.Command)(nil)
 )

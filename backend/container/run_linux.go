@@ -136,7 +136,8 @@ func (r *run) execute(ctx context.Context, channel *os.File) (*jail.Command, err
 	}
 	cmd := r.command(slices.Concat(log, []string{"run", "--detach", "--bundle", jail.Bundle, "--pid-file", pidFile}, hand, []string{r.id})...)
 	cmd.Stdout, cmd.Stderr = stderr, stderr
-	p, err := r.jail.Exec(ctx, cmd, inherited...)
+	cmd.Files = jail.Inherited(inherited...)
+	p, err := r.jail.Exec(ctx, cmd)
 	var refused *backend.ExecError
 	if errors.As(err, &refused) {
 		return nil, r.unavailable(fmt.Sprintf("%s: %v", r.path, refused.Errno))

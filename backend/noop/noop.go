@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -39,6 +40,10 @@ func (Backend) Create(_ context.Context, spec backend.Spec) (backend.Instance, e
 		return nil, &backend.UnavailableError{
 			Backend: Name, Reason: "image " + spec.Image.Ref + " would be ignored: commands see the host's files", Fix: "leave out the image, or name another backend",
 		}
+	}
+	if len(spec.SecretFiles) > 0 {
+		return nil, fmt.Errorf("secret file %s: backend noop has no files of its own, commands see the host's; give the secret by another way (as env:VAR, fd:N, stdin), or name another backend: %w",
+			spec.SecretFiles[0], errors.ErrUnsupported)
 	}
 	for _, m := range spec.Policy.Filesystem.Mounts {
 		if m.Access == policy.AccessWrite {
@@ -71,7 +76,13 @@ func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, err
 	if err != nil {
 		return nil, err
 	}
-	cmd := &exec.Cmd{Path: path, Args: c.Args, Env: c.Env, Dir: c.Dir, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	cmd := &exec.Cmd{Path: path, Args: c.Args, Env: withSecrets(c.Env, c.Secrets), Dir: c.Dir, SysProcAttr: &syscall.SysProcAttr{Setsid: true}}
+	for _, d := range c.Files {
+		for len(cmd.ExtraFiles)+firstExtra < d.FD {
+			cmd.ExtraFiles = append(cmd.ExtraFiles, nil)
+		}
+		cmd.ExtraFiles = append(cmd.ExtraFiles, d.File)
+	}
 	// Typed nils would be descriptors to os/exec.
 	if c.Stdin != nil {
 		cmd.Stdin = c.Stdin
@@ -99,6 +110,25 @@ func (i *instance) Start(_ context.Context, c backend.Cmd) (backend.Process, err
 		i.mu.Unlock()
 	}()
 	return p, nil
+}
+
+// firstExtra is the descriptor of exec.Cmd.ExtraFiles[0].
+const firstExtra = 3
+
+// withSecrets is an environment with secrets in it. os/exec copies it onto Go's heap,
+// where this backend, which isolates nothing, leaves it to the collector.
+func withSecrets(env []string, secrets []backend.Secret) []string {
+	if len(secrets) == 0 {
+		return env
+	}
+	env = slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.ContainsFunc(secrets, func(s backend.Secret) bool { return s.Name == name })
+	})
+	for _, s := range secrets {
+		env = append(env, s.Name+"="+string(s.Value))
+	}
+	return env
 }
 
 // lookup finds a command in the PATH that it will have, not in ours.

@@ -68,31 +68,39 @@ type Exit struct {
 	Denials map[int64]guest.DeniedCall // by number
 }
 
-// Exec starts a command and returns when it is executed. What extra names are
-// its descriptors from 3 on; the caller keeps its own copies.
-func (a *Agent) Exec(ctx context.Context, cmd backend.Cmd, extra ...*os.File) (*Process, error) {
+// Exec starts a command and returns when it is executed.
+func (a *Agent) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
 	defer runtime.KeepAlive(cmd)
-	defer runtime.KeepAlive(extra)
-	var fds []int
-	for _, f := range append([]*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr}, extra...) {
-		if f == nil {
-			null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-			if err != nil {
-				return nil, err
-			}
-			defer null.Close()
-			f = null
-		}
-		fds = append(fds, int(f.Fd())) // passing it makes a copy
+	frame := &guest.Exec{Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
+	if size := cmd.Terminal; size != nil {
+		frame.Terminal, frame.Rows, frame.Cols = true, uint32(size.Rows), uint32(size.Cols)
 	}
+	files := []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr}
+	for _, d := range cmd.Files {
+		frame.FDs = append(frame.FDs, uint32(d.FD))
+		files = append(files, d.File)
+	}
+	if len(cmd.Secrets) > 0 {
+		values, done, err := pour(cmd.Secrets)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		for _, s := range cmd.Secrets {
+			frame.Given = append(frame.Given, guest.Given{Name: s.Name, Length: uint32(len(s.Value))})
+		}
+		files = append(files, values)
+	}
+	fds, release, err := numbers(files)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	p := &Process{agent: a, screen: cmd.Terminal != nil, started: make(chan error, 1), done: make(chan struct{})}
 	if err := a.register(p); err != nil {
 		return nil, err
 	}
-	frame := &guest.Exec{ID: p.id, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
-	if size := cmd.Terminal; size != nil {
-		frame.Terminal, frame.Rows, frame.Cols = true, uint32(size.Rows), uint32(size.Cols)
-	}
+	frame.ID = p.id
 	if err := a.send(frame, fds...); err != nil {
 		return nil, a.notSent(p, cmd.Args[0], err)
 	}
@@ -110,6 +118,28 @@ func (a *Agent) Exec(ctx context.Context, cmd backend.Cmd, extra ...*os.File) (*
 		_ = p.Kill()
 		return nil, ctx.Err()
 	}
+}
+
+// numbers are the descriptors of files, with /dev/null in the place of nil. Passing
+// one makes a copy; release closes what was opened here.
+func numbers(files []*os.File) (fds []int, release func(), err error) {
+	var null *os.File
+	release = func() {
+		null.Close() // nil is one that cannot be closed
+		runtime.KeepAlive(files)
+	}
+	for _, f := range files {
+		if f == nil && null == nil {
+			if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+				return nil, nil, err
+			}
+		}
+		if f == nil {
+			f = null
+		}
+		fds = append(fds, int(f.Fd()))
+	}
+	return fds, release, nil
 }
 
 // notSent says why a command did not reach the guest.

@@ -43,6 +43,8 @@ func BareProblem(c *Config) (reason, fix string) {
 		return without + "the root directory cannot be writable", "leave out filesystem.writable"
 	case c.UID != os.Geteuid() || c.GID != os.Getegid():
 		return without + "nobody can be another user", "leave out process.user"
+	case len(c.SecretFiles) > 0:
+		return without + "there is nowhere to show a file that is in memory only, such as " + c.SecretFiles[0], "give the secret by another way (as env:VAR, fd:N, stdin)"
 	}
 	for _, m := range c.Mounts {
 		switch {

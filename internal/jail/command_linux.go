@@ -26,15 +26,23 @@ type Command struct {
 	before int64 // OOM kills
 }
 
-// Exec starts a command and returns when it is executed. What extra names are its
-// descriptors from 3 on; the caller keeps its own copies.
-func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd, extra ...*os.File) (*Command, error) {
+// Inherited are the descriptors from 3 on of a command that is to have these files.
+func Inherited(files ...*os.File) []backend.Descriptor {
+	var list []backend.Descriptor
+	for i, f := range files {
+		list = append(list, backend.Descriptor{FD: guest.ChannelFD + i, File: f})
+	}
+	return list
+}
+
+// Exec starts a command and returns when it is executed.
+func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Command, error) {
 	if j.cfg.Bare != nil && cmd.Terminal != nil {
 		return nil, fmt.Errorf("without namespaces a sandbox has no terminals of its own; leave out --tty: %w", errors.ErrUnsupported)
 	}
 	dir := cmd.Dir
 	cmd.Env, cmd.Dir = j.inPlace(j.env(cmd.Env), cmd.Dir)
-	c, err := j.ExecBy(ctx, j.agent, cmd, extra...)
+	c, err := j.ExecBy(ctx, j.agent, cmd)
 	var refused *backend.ExecError
 	if errors.As(err, &refused) {
 		refused.Dir = dir // as the caller named it
@@ -43,9 +51,9 @@ func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd, extra ...*os.File) (*C
 }
 
 // ExecBy is Exec by way of the agent of a container in the jail.
-func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd, extra ...*os.File) (*Command, error) {
+func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd) (*Command, error) {
 	before := j.OOMKills()
-	p, err := a.Exec(ctx, cmd, extra...)
+	p, err := a.Exec(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}

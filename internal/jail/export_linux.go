@@ -35,7 +35,7 @@ func (j *Jail) ExportBy(ctx context.Context, a *agent.Agent, e backend.Export, b
 	export := guest.Export{
 		Path: e.Path, Below: below, FileBytes: e.FileBytes, TotalBytes: e.TotalBytes, Entries: e.Entries, Depth: e.Depth,
 	}
-	p, err := j.ExecBy(ctx, a, backend.Cmd{Args: export.Args(), Dir: "/", Stdout: w, Stderr: stderr}, program)
+	p, err := j.ExecBy(ctx, a, backend.Cmd{Args: export.Args(), Dir: "/", Stdout: w, Stderr: stderr, Files: Inherited(program)})
 	if err != nil {
 		return notStarted(e.Path, err)
 	}

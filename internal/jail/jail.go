@@ -55,6 +55,9 @@ type Config struct {
 	Scratch  int64
 	Mounts   []policy.Mount
 
+	// SecretFiles are the paths that Give can show files at. Nil: none.
+	SecretFiles []string
+
 	// Loopback brings up lo.
 	Loopback bool
 

@@ -41,6 +41,7 @@ func (j *Jail) shut(ctx context.Context) error {
 		errs = append(errs, j.group.Remove())
 	}
 	j.closeLayers()
+	j.closeMemory()
 	if err := errors.Join(errs...); err != nil {
 		return err // it stays on record, for a sweep
 	}

@@ -144,7 +144,8 @@ func launch(t testing.TB, j *Jail, runtime string) Attendance {
 	p, err := j.Exec(t.Context(), backend.Cmd{
 		Args: []string{runtime, "--root", RuntimeDir, "run", "--detach", "--bundle", Bundle, "--preserve-fds", "2", "c"},
 		Env:  []string{"PATH=/usr/bin:/usr/sbin:/bin", "XDG_RUNTIME_DIR=" + RuntimeDir}, Dir: "/", Stdout: stderr, Stderr: stderr,
-	}, theirs, program)
+		Files: Inherited(theirs, program),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

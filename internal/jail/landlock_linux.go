@@ -88,6 +88,9 @@ func landlockRules(c *Config) []guest.LandlockRule {
 	for _, m := range c.Mounts {
 		rules = append(rules, guest.LandlockRule{Path: m.SeenAt(), Rights: mountRights(m)})
 	}
+	for _, dir := range c.secretDirs() {
+		rules = append(rules, guest.LandlockRule{Path: dir, Rights: guest.LandlockRead})
+	}
 	if c.Worker != nil {
 		grant(guest.LandlockExec, WorkerPath)
 		grant(guest.LandlockWrite, WorkerDir)

@@ -86,33 +86,41 @@ func (j *Jail) openBases(sources []source) error {
 	return nil
 }
 
-// takeLayers takes what came with Ready: the upper directory of each writable
-// mount, and nothing else.
-func (j *Jail) takeLayers(fds []int) error {
-	upper := make([]*os.File, len(fds))
+// takeDirs takes what came with Ready: the upper directory of each writable mount,
+// the directories for files in memory that the guest has made, and nothing else.
+func (j *Jail) takeDirs(fds []int) error {
+	dirs := make([]*os.File, len(fds))
 	for i, fd := range fds {
-		upper[i] = os.NewFile(uintptr(fd), "upper directory")
+		dirs[i] = os.NewFile(uintptr(fd), "directory of the sandbox")
 	}
-	err := checkUppers(upper, len(j.layers))
-	for i, f := range upper {
-		if err != nil {
+	layers, memory := len(j.layers), 0
+	if !j.ids.root {
+		memory = len(j.cfg.secretDirs())
+	}
+	if err := checkDirs(dirs, layers+memory); err != nil {
+		for _, f := range dirs {
 			f.Close()
-			continue
 		}
-		j.layers[i].Upper = f
+		return err
 	}
-	return err
+	for i := range j.layers {
+		j.layers[i].Upper = dirs[i]
+	}
+	if memory > 0 {
+		j.takeMemory(dirs[layers:])
+	}
+	return nil
 }
 
-func checkUppers(files []*os.File, want int) error {
+func checkDirs(files []*os.File, want int) error {
 	if len(files) != want {
-		return fmt.Errorf("wait for the guest: it sent %d descriptors, and there are %d writable mounts", len(files), want)
+		return fmt.Errorf("wait for the guest: it sent %d descriptors, and there are %d writable mounts and directories in memory", len(files), want)
 	}
 	for _, f := range files {
 		var st unix.Stat_t
 		var fs unix.Statfs_t
 		if err := errors.Join(unix.Fstat(int(f.Fd()), &st), unix.Fstatfs(int(f.Fd()), &fs)); err != nil {
-			return fmt.Errorf("upper directory: %w", err)
+			return fmt.Errorf("directory of the sandbox: %w", err)
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR || fs.Type != unix.TMPFS_MAGIC {
 			return errors.New("wait for the guest: it sent something that is no directory of a tmpfs")

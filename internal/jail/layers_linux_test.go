@@ -62,7 +62,7 @@ func TestTakeLayers(t *testing.T) {
 			}
 			fds = append(fds, fd)
 		}
-		if err := j.takeLayers(fds); (err == nil) != tt.ok {
+		if err := j.takeDirs(fds); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", tt.why, err)
 		}
 		for i, fd := range fds {

@@ -137,7 +137,8 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 			ops = append(ops, guest.Op{Kind: guest.OpReadonly, Path: p})
 		}
 	}
-	return ops, sources, nil
+	secrets, err := c.memoryOps(as.root)
+	return append(ops, secrets...), sources, err
 }
 
 // layers are the directories that the root directory is made of.

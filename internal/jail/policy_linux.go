@@ -26,6 +26,7 @@ func Of(spec *backend.Spec, c Config) (_ Config, notes []string, err error) {
 	c.Scratch, c.Loopback, c.Landlock = int64(p.Filesystem.TmpSize), p.Network.Loopback, p.Filesystem.Landlock != policy.Off
 	c.Memory, c.PIDs, c.CPUs = int64(r.Memory), int64(r.PIDs), r.CPUs
 	c.Swap, c.IORead, c.IOWrite = int64(r.Swap), int64(r.IORead), int64(r.IOWrite)
+	c.SecretFiles = spec.SecretFiles
 	if spec.Image != nil {
 		c.Root, c.Layers = "", spec.Image.Layers
 	}

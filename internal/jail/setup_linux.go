@@ -37,6 +37,11 @@ func (j *Jail) setUp(ctx context.Context, ops []guest.Op, sources []source) (err
 		if fds, err = j.openTrees(sources); err != nil {
 			return err
 		}
+		made, err := j.makeMemory()
+		fds = append(fds, made...)
+		if err != nil {
+			return err
+		}
 	}
 	setup := j.setupFrame(ops)
 	if j.group != nil {
@@ -224,7 +229,7 @@ func (j *Jail) answer(problem error) error {
 	case err != nil:
 		return j.guestDied("wait for the guest", err)
 	}
-	return j.takeLayers(fds)
+	return j.takeDirs(fds)
 }
 
 func closeAll(fds []int) {

@@ -36,6 +36,7 @@ type Jail struct {
 	agent    *agent.Agent // nil until the guest is ready
 	evidence evidence.Evidence
 	layers   []backend.Layer
+	memory   memory
 	closers  []io.Closer // of what is in the jail
 	said     *agent.Tail // what the guest wrote to its stderr
 	frozen   atomic.Bool // it was paused at some time

@@ -1,0 +1,87 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/kavach-dev/kavach/internal/locked"
+)
+
+// others are the permissions that let others than its owner read a file, or change it.
+const others = 0o066
+
+// readFile reads a file that nobody but its owner can read, as ssh wants it of keys.
+func readFile(path string, shared bool, into []byte) (int, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0) // a FIFO would wait for who writes
+	if err != nil {
+		return 0, err // it has the path
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s is no regular file; what comes by a pipe is a descriptor (fd:N), or standard input (stdin)", path)
+	}
+	if !shared {
+		if err := onlyOurs(path, info); err != nil {
+			return 0, err
+		}
+	}
+	return readAll(f, into)
+}
+
+func onlyOurs(path string, info os.FileInfo) error {
+	if mode := info.Mode().Perm(); mode&others != 0 {
+		return fmt.Errorf("%s can be read or changed by others (mode %04o); chmod 600 it, or say that it is shared", path, mode)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s belongs to another user (uid %d), who can read it; chown it, or say that it is shared", path, st.Uid)
+	}
+	return nil
+}
+
+// readWithin is readAll of what may never end: it is waited for as long as ctx has
+// time.
+func readWithin(ctx context.Context, f *os.File, what string, into []byte) (int, error) {
+	type outcome struct {
+		n   int
+		err error
+	}
+	own := locked.New() // of the one who reads, who may be left behind
+	room, err := own.Alloc(len(into))
+	if err != nil {
+		return 0, err
+	}
+	done := make(chan outcome, 1)
+	taken := make(chan struct{})
+	go func() {
+		defer own.Free()
+		n, err := readAll(f, room)
+		done <- outcome{n, err}
+		<-taken
+	}()
+	defer close(taken)
+	select {
+	case o := <-done:
+		return copy(into, room[:o.n]), o.err
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return 0, fmt.Errorf("%s did not come to its end within %v; close it when the value is written", what, patience)
+		}
+		return 0, ctx.Err()
+	}
+}
+
+// notEOF is an error that is not the end of a file.
+func notEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}

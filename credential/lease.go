@@ -1,0 +1,179 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/locked"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Command is what a lease is for.
+type Command struct {
+	// Names are the secrets that it is given. Nil: all of the set.
+	Names []string
+
+	// Cmd is what it will be started as: what it is given is added to it.
+	Cmd *backend.Cmd
+
+	// Stdin says that something else is on its standard input, or that it has a
+	// terminal, which shows what is typed.
+	Stdin bool
+
+	// Files shows it files in memory. Nil: the backend has none.
+	Files backend.SecretFiles
+}
+
+// Lease is what one command was given.
+type Lease struct {
+	arena   *locked.Arena
+	pipes   sync.WaitGroup // who writes from arena
+	grants  []Grant
+	opened  []*os.File // our end of what the command reads from
+	timers  []*time.Timer
+	returns []func() error // what takes each back; more than once does nothing
+}
+
+// Attach reads the secrets that a command is given, makes them known, and adds them to
+// the command. Where it fails, nothing is left of them.
+func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
+	refs, err := s.chosen(c.Names)
+	if err != nil {
+		return nil, err
+	}
+	l := &Lease{arena: locked.New()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, l.Revoke())
+		}
+	}()
+	if len(refs) == 0 {
+		return l, nil
+	}
+	large := locked.New()
+	defer large.Free()
+	room, err := large.Alloc(backend.MaxSecret + 1)
+	if err != nil {
+		return nil, err
+	}
+	for i := range refs {
+		if err := l.add(ctx, s, &refs[i], &c, room); err != nil {
+			return nil, &Error{refs[i].Name, err}
+		}
+		l.grants = append(l.grants, refs[i].grant())
+	}
+	return l, nil
+}
+
+// add gives one secret.
+func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, room []byte) error {
+	kind, target := ref.Target()
+	if kind == policy.CredentialStdin && c.Stdin {
+		return errors.New("it is to be the command's standard input, which is something else already; give it by another way, or run the command without its own")
+	}
+	value, err := s.value(ctx, ref, l.arena, room)
+	if err != nil {
+		return err
+	}
+	if value, err = fit(value, ref, kind); err != nil {
+		return err
+	}
+	if s.options.Know != nil {
+		if err := s.options.Know(ref.Name, value); err != nil {
+			return err
+		}
+	}
+	back, err := l.hand(ctx, s, ref, c, value, kind, target)
+	if err != nil || back == nil {
+		return err
+	}
+	back = sync.OnceValue(back)
+	if ref.Lifetime != policy.LifetimeSandbox {
+		l.returns = append(l.returns, back)
+	}
+	if d, ends := ref.Expires(); ends {
+		l.timers = append(l.timers, time.AfterFunc(d, func() { _ = back() })) // Revoke says what is wrong
+	}
+	return nil
+}
+
+// hand gives a value in the way that it is to be given, and returns what takes it
+// back; nil: nothing does, as an environment cannot be changed.
+func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []byte, kind, target string) (back func() error, err error) {
+	switch kind {
+	case policy.CredentialEnv:
+		c.Cmd.Secrets = append(c.Cmd.Secrets, backend.Secret{Name: target, Value: value})
+		return nil, nil
+	case policy.CredentialStdin:
+		c.Cmd.Stdin, back, err = l.pipe(value)
+		return back, err
+	case policy.CredentialFD:
+		fd, err := strconv.Atoi(target)
+		if err != nil {
+			return nil, err
+		}
+		r, back, err := l.pipe(value)
+		if err == nil {
+			c.Cmd.Files = insert(c.Cmd.Files, backend.Descriptor{FD: fd, File: r})
+		}
+		return back, err
+	case policy.CredentialFile:
+		if c.Files == nil {
+			return nil, fmt.Errorf("this backend shows no files that are in memory only; give it by another way (as env:VAR, stdin, fd:N): %w", errors.ErrUnsupported)
+		}
+		return func() error { return s.hide(c.Files, target) }, s.show(c.Files, target, value)
+	case policy.CredentialPlaceholder:
+		instead, release, err := s.options.Placeholders.Hold(ctx, s.options.Sandbox, ref.grant(), value)
+		if err == nil {
+			c.Cmd.Env = append(c.Cmd.Env, target+"="+instead)
+		}
+		return release, err
+	}
+	return nil, fmt.Errorf("as %s: there is no such way", ref.As)
+}
+
+// insert keeps descriptors in the order of their numbers.
+func insert(list []backend.Descriptor, d backend.Descriptor) []backend.Descriptor {
+	i := len(list)
+	for i > 0 && list[i-1].FD > d.FD {
+		i--
+	}
+	list = append(list, d)
+	copy(list[i+1:], list[i:])
+	list[i] = d
+	return list
+}
+
+// Grants are what the command was given, in the order of the set.
+func (l *Lease) Grants() []Grant { return l.grants }
+
+// Started is called when the command has been started, or could not be: what it was
+// given is its own by then, and the values are zeroed as soon as nothing is written
+// from them.
+func (l *Lease) Started() {
+	go func() {
+		l.pipes.Wait()
+		l.arena.Free()
+	}()
+}
+
+// Revoke takes back what can be taken back, and zeroes the values. It may be called
+// again.
+func (l *Lease) Revoke() error {
+	for _, t := range l.timers {
+		t.Stop()
+	}
+	var all []error
+	for _, back := range l.returns {
+		all = append(all, back())
+	}
+	l.pipes.Wait()
+	l.arena.Free()
+	return errors.Join(all...)
+}

@@ -1,0 +1,204 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/locked"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// Options are what a Set is opened with.
+type Options struct {
+	// Sandbox is the id of the sandbox.
+	Sandbox string
+
+	// Policy is that of the sandbox. Its commands may be given its Credentials.
+	Policy *policy.Policy
+
+	// Refs are more of them. Nil: none.
+	Refs []Ref
+
+	// Know is told each value before any command is given it: what it does with it, it
+	// does before it returns. An error, and the command is not started. Nil: nobody
+	// asks.
+	Know func(name string, value []byte) error
+
+	// Placeholders keeps the values of those that are given as placeholders. Nil: they
+	// are refused.
+	Placeholders Placeholders
+}
+
+// Placeholders puts values in, where what a command sends leaves the sandbox, in the
+// place of what the command has.
+type Placeholders interface {
+	// Hold keeps a value for a sandbox, and returns what its command is given instead,
+	// which is no secret. The value is the caller's, who zeroes it. Release ends it.
+	Hold(ctx context.Context, sandbox string, g Grant, value []byte) (placeholder string, release func() error, err error)
+}
+
+// ErrNoPlaceholders is returned where a secret is to be given as a placeholder, and
+// nothing puts it in on the way out.
+var ErrNoPlaceholders = fmt.Errorf("nothing here puts values in for placeholders on the way out; give it by another way (as env:VAR, stdin, fd:N, file:PATH): %w", errors.ErrUnsupported)
+
+// Error says why a secret is not given. It never holds the value.
+type Error struct {
+	Name string // of the secret
+	Err  error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("secret %s: %v", e.Name, e.Err) }
+func (e *Error) Unwrap() error { return e.Err }
+
+// Set is the secrets of one sandbox. It may be used from many goroutines at once.
+type Set struct {
+	options Options
+	refs    []Ref
+
+	reading sync.Mutex // guards what follows
+	kept    *locked.Arena
+	read    map[string][]byte // by Source: values that can be read but once, in kept
+
+	showing sync.Mutex     // guards what follows
+	shown   map[string]int // by path: how many leases show a file
+}
+
+// Open looks whether the secrets can be given at all. No value is read yet.
+func Open(o Options) (*Set, error) {
+	s := &Set{options: o, kept: locked.New(), read: make(map[string][]byte), shown: make(map[string]int)}
+	for _, c := range o.Policy.Credentials {
+		s.refs = append(s.refs, Ref{Credential: c})
+	}
+	s.refs = append(s.refs, o.Refs...)
+	list := make([]policy.Credential, len(s.refs))
+	for i, ref := range s.refs {
+		list[i] = ref.Credential
+	}
+	if err := policy.CheckCredentials(list, func(i int) bool { return s.refs[i].From != nil }, o.Policy.Filesystem.Mounts...); err != nil {
+		return nil, err
+	}
+	for i := range s.refs {
+		ref := &s.refs[i]
+		if kind, _ := ref.Target(); kind == policy.CredentialPlaceholder && o.Placeholders == nil {
+			return nil, &Error{ref.Name, ErrNoPlaceholders}
+		}
+		ref.Credential = ref.Effective()
+	}
+	return s, nil
+}
+
+// Files are the paths of those that are given as files.
+func (s *Set) Files() (paths []string) {
+	for _, ref := range s.refs {
+		if kind, path := ref.Target(); kind == policy.CredentialFile {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// Grants are what a command is given that is to have those of these names. Nil: all
+// there are. An error names what there is not.
+func (s *Set) Grants(names []string) (grants []Grant, err error) {
+	refs, err := s.chosen(names)
+	for _, ref := range refs {
+		grants = append(grants, ref.grant())
+	}
+	return grants, err
+}
+
+func (r *Ref) grant() Grant {
+	return Grant{Name: r.Name, Source: r.Source, As: r.As, Lifetime: r.Lifetime}
+}
+
+func (s *Set) chosen(names []string) (refs []Ref, err error) {
+	if names == nil {
+		return s.refs, nil
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(s.refs, func(r Ref) bool { return r.Name == name }) {
+			return nil, fmt.Errorf("the sandbox has no secret %q; it has %s", name, s.names())
+		}
+	}
+	for _, ref := range s.refs {
+		if slices.Contains(names, ref.Name) {
+			refs = append(refs, ref)
+		}
+	}
+	return refs, nil
+}
+
+func (s *Set) names() string {
+	if len(s.refs) == 0 {
+		return "none"
+	}
+	var names []string
+	for _, ref := range s.refs {
+		names = append(names, ref.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Close lets go of the values that were kept. Leases are revoked by who has them. It
+// may be called again.
+func (s *Set) Close() {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.read = nil
+	s.kept.Free()
+}
+
+// value reads a secret into memory of arena. What can be read but once, to its end,
+// stays in the set's own, as another command may be given it as well.
+func (s *Set) value(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) ([]byte, error) {
+	kind, _ := ref.Where()
+	if ref.From != nil || kind != policy.CredentialStdin && kind != policy.CredentialFD {
+		return readValue(ctx, ref, arena, room)
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.read == nil {
+		return nil, backend.ErrDestroyed
+	}
+	if s.read[ref.Source] == nil {
+		value, err := readValue(ctx, ref, s.kept, room)
+		if err != nil {
+			return nil, err
+		}
+		s.read[ref.Source] = value
+	}
+	return arena.Copy(s.read[ref.Source])
+}
+
+// show shows a file, unless another lease does so already.
+func (s *Set) show(files backend.SecretFiles, path string, content []byte) error {
+	s.showing.Lock()
+	defer s.showing.Unlock()
+	if s.shown[path] == 0 {
+		if err := files.Give(path, content); err != nil {
+			return err
+		}
+	}
+	s.shown[path]++
+	return nil
+}
+
+// hide ends one show: with the last, the file is gone.
+func (s *Set) hide(files backend.SecretFiles, path string) error {
+	s.showing.Lock()
+	defer s.showing.Unlock()
+	if s.shown[path]--; s.shown[path] > 0 {
+		return nil
+	}
+	err := files.Take(path)
+	if errors.Is(err, backend.ErrDestroyed) || errors.Is(err, os.ErrClosed) {
+		return nil // it went with the sandbox
+	}
+	return err
+}

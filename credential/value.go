@@ -1,0 +1,112 @@
+package credential
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/locked"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// patience is how long a source may take.
+const patience = 30 * time.Second
+
+// readValue reads a secret into memory of arena, by way of room, which is a byte more
+// than a secret may have.
+func readValue(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	n, err := readInto(ctx, ref, room)
+	defer locked.Wipe(room)
+	switch {
+	case err != nil:
+		return nil, err
+	case n > backend.MaxSecret:
+		return nil, errTooLong
+	case n == 0:
+		return nil, fmt.Errorf("%s is empty; a secret has to be something", ref.Source)
+	}
+	return arena.Copy(room[:n])
+}
+
+var errTooLong = fmt.Errorf("it has more than %d bytes, and no secret may; give a key to what is larger", backend.MaxSecret)
+
+// readInto returns how many bytes of into are the value; len(into): it has more than a
+// secret may.
+func readInto(ctx context.Context, ref *Ref, into []byte) (n int, err error) {
+	kind, value := ref.Where()
+	switch {
+	case ref.From != nil:
+		secret, err := ref.From.Secret(ctx, ref.Name)
+		n = copy(into, secret)
+		locked.Wipe(secret)
+		return n, err
+	case kind == policy.CredentialEnv:
+		secret, set := os.LookupEnv(value)
+		if !set {
+			return 0, fmt.Errorf("the environment of Kavach has no variable %s; set it, and export it", value)
+		}
+		return copy(into, secret), nil
+	case kind == policy.CredentialFile:
+		return readFile(value, ref.Shared, into)
+	case kind == policy.CredentialStdin:
+		return readWithin(ctx, os.Stdin, "standard input", into)
+	case kind == policy.CredentialFD:
+		fd, err := strconv.Atoi(value)
+		if err != nil {
+			return 0, err
+		}
+		f := os.NewFile(uintptr(fd), ref.Source)
+		if f == nil {
+			return 0, fmt.Errorf("%s is no descriptor", ref.Source)
+		}
+		defer f.Close() // it was read to its end
+		return readWithin(ctx, f, "descriptor "+value, into)
+	case kind == policy.CredentialCommand:
+		return readHelper(ctx, value, ref.Name, into)
+	}
+	return 0, errors.New("nothing says where it is")
+}
+
+// fit is a value as the way in which it is given can carry it.
+func fit(value []byte, ref *Ref, kind string) ([]byte, error) {
+	if kind != policy.CredentialEnv && kind != policy.CredentialPlaceholder {
+		return value, nil
+	}
+	if from, _ := ref.Where(); from != policy.CredentialEnv || ref.From != nil {
+		value = withoutLineEnd(value) // as $(…) of a shell has it
+	}
+	if len(value) == 0 {
+		return nil, fmt.Errorf("%s is an empty line; a secret has to be something", ref.Source)
+	}
+	if bytes.IndexByte(value, 0) >= 0 {
+		return nil, errors.New("it holds a zero byte, which no variable can; give it by another way (as stdin, fd:N, file:PATH)")
+	}
+	return value, nil
+}
+
+// withoutLineEnd is a value without one line end at its end.
+func withoutLineEnd(value []byte) []byte {
+	value, _ = bytes.CutSuffix(value, []byte("\n"))
+	value, _ = bytes.CutSuffix(value, []byte("\r"))
+	return value
+}
+
+// readAll reads to the end of f, or until into is full. Nothing in between keeps what
+// is read.
+func readAll(f *os.File, into []byte) (n int, err error) {
+	for n < len(into) {
+		m, err := f.Read(into[n:])
+		n += m
+		if err != nil || m == 0 {
+			return n, notEOF(err)
+		}
+	}
+	return n, nil
+}

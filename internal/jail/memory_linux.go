@@ -1,0 +1,217 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// memory is the directories for files that are nowhere but in memory, and the files
+// that are in them now. Commands see a read-only mount of each; what is in them the
+// host writes itself, so that no guest ever has it.
+//
+// Where root makes the jail, each is a tmpfs of the host's making, which is not
+// swapped out (noswap, Linux 6.4). Else it is a directory of the sandbox's own tmpfs:
+// an ordinary user cannot make one, and what is in a user namespace has no noswap.
+type memory struct {
+	mu     sync.Mutex // guards what follows
+	dirs   map[string]*os.File
+	files  map[string]*os.File // by path
+	closed bool
+}
+
+// secretDirs are the directories of SecretFiles.
+func (c *Config) secretDirs() []string {
+	var dirs []string
+	for _, file := range c.SecretFiles {
+		dirs = append(dirs, path.Dir(file))
+	}
+	return slices.Compact(slices.Sorted(slices.Values(dirs)))
+}
+
+// memoryOps make the directories. Passed says that they come as descriptors.
+func (c *Config) memoryOps(passed bool) (ops []guest.Op, err error) {
+	for _, dir := range c.secretDirs() {
+		if err := c.mayCover(dir); err != nil {
+			return nil, err
+		}
+		op := guest.Op{Kind: guest.OpMemory, Path: dir}
+		if passed {
+			op.Flags = guest.BindFD
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// mayCover refuses a directory that is something else's as well: files in memory hide
+// what is there, and a mount that was in it would be the host's to be made in.
+func (c *Config) mayCover(dir string) error {
+	refuse := func(why string) error {
+		return fmt.Errorf("secret files in %s: %s; give them a directory of their own, such as /run/secrets", dir, why)
+	}
+	for _, m := range c.Mounts {
+		if at := m.SeenAt(); fileBelow(at, dir) || fileBelow(dir, at) {
+			return refuse("it is in, or over, the mount at " + at)
+		}
+	}
+	if c.Root == policy.RootHost && slices.ContainsFunc(systemDirs, func(system string) bool { return fileBelow(system, dir) }) {
+		return refuse("it is a directory of the host")
+	}
+	own := slices.Concat(writableDirs, []string{"/", "/etc", "/var", "/run", "/tmp", "/var/tmp", WorkerDir, WorkerPath})
+	if slices.Contains(own, dir) || fileBelow("/proc", dir) || fileBelow("/dev", dir) || fileBelow("/sys", dir) {
+		return refuse("others use it")
+	}
+	for _, root := range c.layers() {
+		if entries, err := os.ReadDir(filepath.Join(root, dir)); err == nil && len(entries) > 0 {
+			return refuse("the root directory has files there, which would not be seen")
+		}
+	}
+	return nil
+}
+
+// makeMemory makes the file systems that go to the guest. Fds are the guest's, and the
+// caller's to close.
+func (j *Jail) makeMemory() (fds []int, err error) {
+	j.memory.dirs = make(map[string]*os.File)
+	for _, dir := range j.cfg.secretDirs() {
+		fd, err := newMemory(len(j.cfg.SecretFiles))
+		if err != nil {
+			return fds, fmt.Errorf("make a file system in memory for %s: %w", dir, err)
+		}
+		fds = append(fds, fd)
+		at, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fds, err
+		}
+		j.memory.dirs[dir] = os.NewFile(uintptr(at), dir)
+	}
+	return fds, nil
+}
+
+// newMemory makes a tmpfs for so many files of the largest size. A kernel that has no
+// noswap does without.
+func newMemory(files int) (int, error) {
+	page := os.Getpagesize()
+	size := (files + 1) * (backend.MaxSecret + page)
+	options := [][2]string{{"mode", "0755"}, {"size", strconv.Itoa(size)}, {"nr_inodes", strconv.Itoa(2*files + 2)}} //nolint:mnd // each, and its successor
+	fd, err := guest.NewMount("tmpfs", append(options, [2]string{"noswap", ""}))
+	if err == nil {
+		return fd, nil
+	}
+	return guest.NewMount("tmpfs", options)
+}
+
+// takeMemory takes the directories that the guest has made.
+func (j *Jail) takeMemory(dirs []*os.File) {
+	j.memory.dirs = make(map[string]*os.File)
+	for i, dir := range j.cfg.secretDirs() {
+		j.memory.dirs[dir] = dirs[i]
+	}
+}
+
+// Give shows commands a file, as backend.SecretFiles says.
+func (j *Jail) Give(file string, content []byte) error {
+	m := &j.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	dir := m.dirs[path.Dir(file)]
+	switch {
+	case m.closed:
+		return backend.ErrDestroyed
+	case dir == nil || !slices.Contains(j.cfg.SecretFiles, file):
+		return fmt.Errorf("secret file %s: the sandbox was made without it", file)
+	case m.files[file] != nil:
+		return fmt.Errorf("secret file %s: %w", file, os.ErrExist)
+	}
+	f, err := j.writeSecret(dir, path.Base(file), content)
+	if err != nil {
+		return fmt.Errorf("secret file %s: %w", file, err)
+	}
+	if m.files == nil {
+		m.files = make(map[string]*os.File)
+	}
+	m.files[file] = f
+	return nil
+}
+
+// writeSecret makes a file that has its name when it is whole. It is kept open, so
+// that it can be emptied whoever else has it open then.
+func (j *Jail) writeSecret(dir *os.File, name string, content []byte) (_ *os.File, err error) {
+	fd, err := unix.Openat(int(dir.Fd()), ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o400)
+	if err != nil {
+		return nil, err
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, empty(f))
+		}
+	}()
+	if _, err := f.Write(content); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.Chmod(0o400), j.own(f)); err != nil { // whatever the umask is
+		return nil, err
+	}
+	return f, unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+}
+
+// own gives a file to the user that commands run as. An ordinary user is that.
+func (j *Jail) own(f *os.File) error {
+	if !j.ids.root {
+		return nil
+	}
+	return f.Chown(j.ids.uid, j.ids.gid)
+}
+
+// Take ends what Give began.
+func (j *Jail) Take(file string) error {
+	m := &j.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f := m.files[file]
+	if f == nil {
+		return nil
+	}
+	if err := unix.Unlinkat(int(m.dirs[path.Dir(file)].Fd()), path.Base(file), 0); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("take secret file %s back: %w", file, err)
+	}
+	delete(m.files, file)
+	return empty(f)
+}
+
+// empty zeroes a file, leaves nothing of it, and closes it.
+func empty(f *os.File) error {
+	st, err := f.Stat()
+	if err == nil {
+		_, err = f.WriteAt(make([]byte, st.Size()), 0)
+	}
+	return errors.Join(err, f.Truncate(0), f.Close())
+}
+
+// closeMemory may be called again.
+func (j *Jail) closeMemory() {
+	m := &j.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, f := range m.files {
+		_ = empty(f) // of a file system that goes with the jail
+	}
+	for _, dir := range m.dirs {
+		dir.Close()
+	}
+	m.files, m.dirs, m.closed = nil, nil, true
+}
+
