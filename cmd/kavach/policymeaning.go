@@ -95,6 +95,7 @@ var meanings = map[string]func(p *policy.Policy) string{
 	"gate.input": ifScanned(either(func(p *policy.Policy) bool { return p.Gate.Input == policy.InputAllowed },
 		"what the sandbox was given may come out again, but for known secrets", "what the sandbox was given counts as any where it comes out again")),
 	"gate.external": ifScanned(fixed("no program of the host looks too")),
+	"credentials":   fixed("commands are given no secret"),
 	"require.min_score": either(func(p *policy.Policy) bool { return p.Require.MinScore > 0 },
 		"with less proven, nothing runs", "no score is too low"),
 	"require.backends": fixed("no other backend is chosen"),
@@ -152,6 +153,13 @@ func meaning(p *policy.Policy, v policy.Value) string {
 			}
 		}
 	}
+	if item && field == "credentials" {
+		for _, c := range p.Credentials {
+			if fmt.Sprintf("%q]", c.Name) == key {
+				return credentialMeaning(c)
+			}
+		}
+	}
 	if say := meanings[field]; say != nil && !item {
 		return say(p)
 	}
@@ -180,6 +188,26 @@ func mountMeaning(m policy.Mount) string {
 	return "read-only"
 }
 
+// credentialMeaning says how a command gets a secret, and for how long.
+func credentialMeaning(c policy.Credential) string {
+	kind, value := c.Target()
+	text := map[string]string{
+		policy.CredentialEnv:         "in the environment of each command, and of all that it starts",
+		policy.CredentialPlaceholder: "the variable holds something else, for which the value is put in on the way out; where nothing does that, it is refused",
+		policy.CredentialStdin:       "on the stdin of each command, which gets no other input",
+		policy.CredentialFD:          "in a pipe, which is descriptor " + value + " of each command",
+		policy.CredentialFile:        "in a file that is nowhere but in memory, and that commands can read and not change",
+	}[kind]
+	after, expires := c.Expires()
+	switch {
+	case expires:
+		text += fmt.Sprintf("; taken back when it ends, or after %s", policy.Duration(after))
+	case c.Lifetime == policy.LifetimeSandbox:
+		text += "; until the sandbox ends"
+	}
+	return text
+}
+
 // exposures are what a policy does not protect from, and for which policies.
 var exposures = []struct {
 	when func(p *policy.Policy) bool
@@ -201,6 +229,9 @@ var exposures = []struct {
 	{func(p *policy.Policy) bool { return len(p.BestEffort) > 0 }, "machines that cannot enforce what is under best_effort"},
 	{func(p *policy.Policy) bool { return p.Require.MinScore == 0 }, "a backend that proves little: require.min_score is 0"},
 	{func(p *policy.Policy) bool { return len(p.Process.Env) > 0 }, "the command reading its own environment: no variable is a secret to it"},
+	{func(p *policy.Policy) bool { return len(p.Credentials) > 0 }, "what a command does with a secret that it is given (credentials): it can keep it, and hand it to others inside"},
+	{gives(func(c policy.Credential) bool { return c.Shared }), "users of the host who can read the file that a secret is in (shared)"},
+	{gives(fromProgram), "bugs in the programs that print secrets (cmd:PROGRAM): they run on the host"},
 	{func(p *policy.Policy) bool { return p.Gate.Mode == policy.GateOff }, "secrets in what leaves: gate.mode is off, and nothing is looked at"},
 	{scanned, "what leaves in a form that no scanner knows: a program that wants to can encode it so"},
 	{liveGate, "the beginning of what is known to be bad only later on: live output has left by then (gate.mode: live)"},
@@ -222,6 +253,16 @@ func without(scanner string) func(*policy.Policy) bool {
 	return func(p *policy.Policy) bool {
 		return scanned(p) && !slices.Contains(p.Gate.Effective().Scanners, scanner)
 	}
+}
+
+// gives reports whether a policy has a credential that is like that.
+func gives(is func(policy.Credential) bool) func(*policy.Policy) bool {
+	return func(p *policy.Policy) bool { return slices.ContainsFunc(p.Credentials, is) }
+}
+
+func fromProgram(c policy.Credential) bool {
+	kind, _ := c.Where()
+	return kind == policy.CredentialCommand
 }
 
 func ignores(p *policy.Policy) bool { return scanned(p) && len(p.Gate.Ignore) > 0 }
