@@ -50,7 +50,7 @@ var importRules = []importRule{
 	{"internal/tarfile", nil, "reads archives, and nothing else"},
 	{"gate/quarantine", []string{"gate", "internal/owndir", "filippo.io/age", "golang.org/x/sys/unix"}, "it keeps what a gate withholds, and knows of no scanner"},
 	{"workspace", []string{"golang.org/x/sys/unix"}, "it compares two directories, whoever made them"},
-	{"gate", []string{"policy", "gate/rules", "internal/lazydfa"}, "what looks at output knows nothing of sandboxes"},
+	{"gate", []string{"policy", "gate/rules", "internal/lazydfa", "internal/locked"}, "what looks at output knows nothing of sandboxes"},
 	{"gate/rules", nil, "data"},
 	{"internal/lazydfa", nil, "expressions, and nothing else"},
 	{"internal/takeout", []string{"golang.org/x/sys/unix"}, "a part of the guest, and of what reads from it"},

@@ -42,6 +42,8 @@ type output struct {
 	limit     int64         // bytes that get through; negative: all
 	terminal  bool          // it is what a terminal shows
 
+	used int // of the buffer that the reader reads into
+
 	// Written by the reader, read after wg.
 	truncated bool
 	held      bool // something had it open still, when the wait for it was over
@@ -177,6 +179,8 @@ const floodRate = 64 << 20
 // nobody takes the output, so that a command never blocks on a full pipe for that.
 func (o *output) read() {
 	buf := make([]byte, 64<<10)
+	defer func() { clear(buf[:o.used]) }() // what nobody has redacted yet
+
 	var since time.Time // the limit was reached
 	var dropped float64
 	for {
@@ -250,6 +254,7 @@ func (o *output) outlast(buf []byte) (all bool) {
 }
 
 func (o *output) take(p []byte) {
+	o.used = max(o.used, len(p))
 	if o.limit >= 0 && int64(len(p)) > o.limit {
 		p, o.truncated = p[:o.limit], true
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,6 +18,7 @@ type Command struct {
 	exec     int
 	terminal bool
 	streams  []*stream
+	inputs   []*input
 	stopped  atomic.Bool // one of them lets nothing more out
 }
 
@@ -54,7 +56,9 @@ func (c *Command) Input(r io.Reader) io.Reader {
 	if r == nil || c.session.input == nil {
 		return r
 	}
-	return &input{session: c.session, from: r, seen: reader{guard: c.session.guard(Subject{Name: "stdin"})}}
+	i := &input{session: c.session, from: r, seen: reader{guard: c.session.guard(Subject{Name: "stdin"})}}
+	c.inputs = append(c.inputs, i)
+	return i
 }
 
 // Cut says that a stream was cut off in the middle: what may be the beginning of a
@@ -69,8 +73,9 @@ func (c *Command) Cut(name string) {
 
 // Finish closes the streams, decides, and releases what was collected. It is called
 // once, when nothing is written any more. An error says that something could not be
-// written, or kept: what was withheld stays so.
+// written, or kept: what was withheld stays so. What the command wrote is zeroed.
 func (c *Command) Finish(ctx context.Context) (Report, error) {
+	defer c.forget()
 	if c.session.Off() {
 		return Report{}, nil
 	}
@@ -121,6 +126,16 @@ func (c *Command) Finish(ctx context.Context) (Report, error) {
 	return r, c.failed()
 }
 
+// forget lets go of all that went through.
+func (c *Command) forget() {
+	for _, s := range c.streams {
+		s.forget()
+	}
+	for _, i := range c.inputs {
+		i.close()
+	}
+}
+
 // reasons are those of errors, in one line, each once.
 func reasons(list []error) string {
 	var all []string
@@ -142,8 +157,11 @@ func (c *Command) look(ctx context.Context, s *stream) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range found {
+		if len(found) > 0 {
+			wipe(s.data)
 			s.start, s.data = 0, s.raw
+		}
+		for _, m := range found {
 			s.note(m)
 		}
 	}
@@ -189,13 +207,36 @@ func (c *Command) findings() (list []Finding, more map[string]int) {
 type input struct {
 	session *Session
 	from    io.Reader
-	seen    reader
+
+	mu   sync.Mutex // guards what follows
+	seen reader
+	over bool // nothing is noted any more
 }
 
 // Read has noted what it returns. Where the scanners fail, nothing is noted, so that
-// it counts when it comes out.
+// it counts when it comes out. So it is behind Finish, when who reads may still wait.
 func (i *input) Read(p []byte) (int, error) {
 	n, err := i.from.Read(p)
-	_ = i.seen.next(p[:n], errors.Is(err, io.EOF), func(_ Match, text []byte) { i.session.remember(text) })
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.over {
+		return n, err
+	}
+	end := errors.Is(err, io.EOF)
+	_ = i.seen.next(p[:n], end, func(_ Match, text []byte) { i.session.remember(text) })
+	if end {
+		i.end()
+	}
 	return n, err
+}
+
+func (i *input) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.end()
+}
+
+func (i *input) end() {
+	i.over = true
+	i.seen.close()
 }

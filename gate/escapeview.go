@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/kavach-dev/kavach/internal/locked"
 )
 
 // escapeView decodes what is escaped: the lines that hold an escape.
@@ -62,7 +64,7 @@ func (v *escapeView) Next(w Window, found func(Match)) Hold {
 			first := lineBefore(w.Data, i)
 			v.layer = newLayer(v.name, v.subject, v.scanners, w.Start+int64(first), 1, 1)
 			v.layer.escapes = true
-			v.layer.data = append(v.layer.data, w.Data[first:i]...)
+			v.layer.data = locked.Append(v.layer.data, w.Data[first:i]...)
 		}
 		if i = v.feed(&w, i, found); v.layer != nil {
 			break
@@ -73,7 +75,7 @@ func (v *escapeView) Next(w Window, found func(Match)) Hold {
 	if v.layer != nil {
 		h = v.layer.scan(w.End, w.Tail(), found)
 		if w.End {
-			v.layer = nil
+			v.endLine()
 		}
 	}
 	h.Soft = min(h.Soft, v.at)
@@ -102,7 +104,9 @@ func (v *escapeView) noise(w *Window, i int) (next int, ok bool) {
 		return 0, false
 	}
 	v.runs.scanners = v.scanners
-	v.plain = append(v.plain[:0], w.Data[lineBefore(w.Data, i):i]...)
+	first := lineBefore(w.Data, i)
+	v.plain = locked.Grow(v.plain[:0], end+1-first) // nothing is longer when it is decoded
+	v.plain = append(v.plain, w.Data[first:i]...)
 	for i < end {
 		if w.Data[i] == v.mark {
 			if text, size := v.decode(w.Data[i:end]); size > 0 {
@@ -177,23 +181,34 @@ func (v *escapeView) feed(w *Window, i int, found func(Match)) int {
 		switch {
 		case endsLine(c):
 			v.layer.scan(true, w.Start+int64(i), found)
-			v.layer = nil
+			v.endLine()
 			return i
 		case c == v.mark && i+v.longest > len(w.Data) && !w.End:
 			return i
 		case c == v.mark:
 			if d, size := v.decode(w.Data[i:]); size > 0 {
 				v.layer.anchor(w.Start + int64(i))
-				v.layer.data = append(v.layer.data, d...)
+				v.layer.data = locked.Append(v.layer.data, d...)
 				i += size
 				v.layer.anchor(w.Start + int64(i))
 				continue
 			}
 		}
-		v.layer.data = append(v.layer.data, c)
+		v.layer.put(c)
 		i++
 	}
 	return i
 }
 
-func (v *escapeView) close() { v.layer.close() }
+// endLine ends the line that is being decoded.
+func (v *escapeView) endLine() {
+	v.layer.close()
+	v.layer = nil
+}
+
+func (v *escapeView) close() {
+	v.endLine()
+	wipe(v.plain)
+	v.plain = nil
+	v.runs.close()
+}

@@ -98,17 +98,15 @@ func (s *Session) each(ctx context.Context, f File, open func() (io.ReadCloser, 
 	}
 	defer content.Close()
 	r := reader{guard: s.guard(Subject{Name: f.Name, File: true, Mode: f.Mode})}
-	defer func() {
-		if r.guard.failed == nil { // else it ends itself, when it does
-			r.guard.end()
-		}
-	}()
-	piece := make([]byte, pieceSize)
+	defer r.close()
+	piece, used := make([]byte, pieceSize), 0
+	defer func() { wipe(piece[:used:used]) }()
 	for end := false; !end; {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		n, err := io.ReadFull(content, piece)
+		used = max(used, n)
 		switch {
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			end = true

@@ -2,8 +2,10 @@ package gate
 
 import (
 	"fmt"
-	"sync/atomic"
+	"sync"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/locked"
 )
 
 // guard runs searches so that one that crashes, or takes too long, is an error, and
@@ -14,10 +16,46 @@ type guard struct {
 	search  Search
 	timeout time.Duration
 	budget  *budget
-	failed  error // why nothing more can be looked at
+	known   *knownSet // what it may look at: held until its end
+	failed  error     // why nothing more can be looked at
+	late    *call     // that was left behind; nil: none
+	handed  bool      // what it looks at is its own, to be zeroed
+	closed  bool
 }
 
-// next is Search.Next. The matches are in the order in which they were found.
+// call is one call of a search.
+type call struct {
+	mu    sync.Mutex // guards what follows
+	ended bool
+	then  []func()
+}
+
+// after calls f when the call has ended: now, where it has.
+func (c *call) after(f func()) {
+	c.mu.Lock()
+	ended := c.ended
+	if !ended {
+		c.then = append(c.then, f)
+	}
+	c.mu.Unlock()
+	if ended {
+		f()
+	}
+}
+
+func (c *call) end() {
+	c.mu.Lock()
+	c.ended = true
+	then := c.then
+	c.then = nil
+	c.mu.Unlock()
+	for _, f := range then {
+		f()
+	}
+}
+
+// next is Search.Next. The matches are in the order in which they were found. After an
+// error the data is not the caller's any more: see discard.
 func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 	if g.failed != nil {
 		return h, nil, g.failed
@@ -31,15 +69,11 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		crash any
 	}
 	done := make(chan outcome, 1)
-	left := new(atomic.Bool) // nobody waits for it any more
+	this := new(call)
 	go func() {
 		var o outcome
-		defer func() {
-			done <- o
-			if left.Load() {
-				g.end()
-			}
-		}()
+		defer this.end()
+		defer func() { done <- o }()
 		defer func() { o.crash = recover() }()
 		if g.search == nil {
 			g.search = g.open()
@@ -55,12 +89,48 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		}
 		return o.hold, o.found, g.failed
 	case <-late.C:
-		left.Store(true)
 		g.budget.spend()
 		g.failed = fmt.Errorf("the scanners did not come to an end within %v", g.timeout)
+		g.late = this
+		this.after(g.end)
 		return h, nil, g.failed
 	}
 }
+
+// discard zeroes the data for which next has returned an error, as soon as nothing
+// looks at it any more.
+func (g *guard) discard(data []byte) {
+	if g.late == nil || g.handed { // of a guard that has failed, nothing looks at more
+		wipe(data)
+		return
+	}
+	g.handed = true
+	g.late.after(func() { wipe(data) })
+}
+
+// close ends the search, which may not have seen the end of its subject. Where it was
+// left behind, it ends itself, when it does. It may be called again.
+func (g *guard) close() {
+	if g.closed {
+		return
+	}
+	g.closed = true
+	if g.late == nil {
+		g.end()
+	}
+}
+
+// end is called once, when nothing of the search is at work.
+func (g *guard) end() {
+	defer g.known.letGo()
+	defer func() { _ = recover() }() // it may have crashed before
+	if c, ok := g.search.(closer); ok {
+		c.close()
+	}
+}
+
+// wipe zeroes what may hold a secret. Tests leave that out, to see that they see it.
+var wipe = locked.Wipe
 
 // reader shows a search a subject piece by piece, and keeps what it needs again.
 type reader struct {
@@ -73,11 +143,12 @@ type reader struct {
 // where that is at hand.
 func (r *reader) next(piece []byte, end bool, found func(m Match, text []byte)) error {
 	fresh := len(r.data)
-	r.data = append(r.data, piece...)
+	r.data = locked.Append(r.data, piece...)
 	tail := r.start + int64(len(r.data))
 	hold, matches, err := r.guard.next(Window{Data: r.data, Start: r.start, Fresh: fresh, End: end})
 	if err != nil {
-		r.data = nil // it may still be looked at
+		r.guard.discard(r.data)
+		r.data = nil
 		return err
 	}
 	for _, m := range matches {
@@ -93,10 +164,9 @@ func (r *reader) next(piece []byte, end bool, found func(m Match, text []byte)) 
 	return nil
 }
 
-// end ends a search that may not have seen the end of its subject.
-func (g *guard) end() {
-	defer func() { _ = recover() }() // it may have crashed before
-	if c, ok := g.search.(closer); ok {
-		c.close()
-	}
+// close ends it. It may be called again.
+func (r *reader) close() {
+	r.guard.close()
+	wipe(r.data)
+	r.data = nil
 }

@@ -2,13 +2,9 @@ package gate
 
 import (
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
-	"net/url"
+	"runtime"
 	"slices"
-	"strings"
 )
 
 // KnownRule is the rule of what Known finds.
@@ -18,10 +14,22 @@ const KnownRule = "known-secret"
 // Shorter ones are not looked for: they would be found everywhere.
 const MinSecret = 8
 
-// Secret is a value that must not leave.
+// Secret is a value that must not leave. However it is printed, the value is not
+// shown.
 type Secret struct {
 	Name  string // what it is called in findings
-	Value []byte
+	Value []byte // the caller's: it is copied
+}
+
+// Format writes the name alone, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s=[secret]", s.Name) }
+
+// MarshalText is the name alone, for JSON and the like.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.Name + "=[secret]"), nil }
+
+// is reports whether another secret is the same.
+func (s Secret) is(other Secret) bool {
+	return s.Name == other.Name && bytes.Equal(s.Value, other.Value)
 }
 
 // Known looks for values that the sandbox was given: as they are, in base64 (at each
@@ -29,26 +37,23 @@ type Secret struct {
 // in URLs and in JSON, reversed, and each long line of a value of several. Values of
 // less than MinSecret bytes are left out, and their names returned.
 //
-// The values are copied, and stay in memory as long as the Scanner does.
-func Known(secrets []Secret) (s Scanner, short []string) {
-	set := &knownSet{index: newIndex(false, MinSecret)}
-	for _, secret := range secrets {
-		if len(secret.Value) < MinSecret {
-			short = append(short, secret.Name)
-			continue
+// The values are copied, into memory that is locked where it may be, and zeroed when
+// the collector finds that the Scanner is forgotten. An error says that there is no
+// such memory.
+func Known(secrets []Secret) (s Scanner, short []string, err error) {
+	long := slices.Clone(secrets)
+	long = slices.DeleteFunc(long, func(s Secret) bool {
+		if len(s.Value) < MinSecret {
+			short = append(short, s.Name)
+			return true
 		}
-		set.add(secret)
+		return false
+	})
+	set, err := newKnownSet(long)
+	if err != nil {
+		return s, short, err
 	}
-	s = Scanner{
-		Name: "known", Version: "1",
-		Rules: func() []Rule { return []Rule{knownRule} },
-		hint:  set.hint,
-		lines: true,
-	}
-	if len(set.forms) > 0 {
-		s.New = func(Subject) Search { return &knownSearch{set} }
-	}
-	return s, short
+	return set.scanner(), short, nil
 }
 
 var knownRule = Rule{
@@ -58,118 +63,29 @@ var knownRule = Rule{
 	Source:      "kavach",
 }
 
-// knownSet is every form of every value.
-type knownSet struct {
-	index *index
-	forms []knownForm // by literal
-}
-
-type knownForm struct {
-	text []byte
-	name string
-	view string
-	size int // of the value
-}
-
-func (k *knownSet) add(s Secret) {
-	k.addForms(s, s.Value)
-	if trimmed := bytes.TrimSpace(s.Value); len(trimmed) < len(s.Value) && len(trimmed) >= MinSecret {
-		k.addForms(s, trimmed) // as programs read it out of a file
+func (k *knownSet) scanner() Scanner {
+	s := Scanner{
+		Name: "known", Version: "1",
+		Rules: func() []Rule { return []Rule{knownRule} },
+		hint:  k.hint,
+		lines: true,
 	}
-}
-
-func (k *knownSet) addForms(s Secret, v []byte) {
-	k.form(s, "", v)
-	k.base64(s, v)
-	k.form(s, "hex", []byte(hex.EncodeToString(v)))
-	k.form(s, "hex", bytes.ToUpper([]byte(hex.EncodeToString(v))))
-	k.form(s, "url", []byte(url.QueryEscape(string(v))))
-	k.form(s, "url", []byte(url.PathEscape(string(v))))
-	k.form(s, "url", escapeAll(v, "%%%02X"))
-	k.form(s, "url", escapeAll(v, "%%%02x"))
-	for _, text := range jsonForms(string(v)) {
-		k.form(s, "json", []byte(text))
+	if len(k.forms) > 0 {
+		s.New = func(Subject) Search { return &knownSearch{k} }
 	}
-	reversed := slices.Clone(v)
-	slices.Reverse(reversed)
-	k.form(s, "reversed", reversed)
-	const longLine = 16
-	if lines := bytes.FieldsFunc(v, func(r rune) bool { return r == '\n' || r == '\r' }); len(lines) > 1 {
-		for _, line := range lines {
-			if len(line) >= longLine {
-				k.form(s, "line", line)
-			}
-		}
-	}
-}
-
-// base64 adds what is the same wherever in a longer text the value stands: of the
-// characters at its ends, those that are its alone.
-func (k *knownSet) base64(s Secret, v []byte) {
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for before := range 3 {
-			text := enc.EncodeToString(append(make([]byte, before), v...))
-			first := (before*8 + 5) / 6       // the first character with no bit of what is before
-			last := (before + len(v)) * 8 / 6 // behind the last with no bit of what follows
-			k.form(s, "base64", []byte(text[first:last]))
-		}
-	}
-}
-
-func escapeAll(v []byte, format string) []byte {
-	var b bytes.Buffer
-	for _, c := range v {
-		fmt.Fprintf(&b, format, c)
-	}
-	return b.Bytes()
-}
-
-// jsonForms are the ways in which encoders write a string.
-func jsonForms(v string) []string {
-	var plain strings.Builder
-	enc := json.NewEncoder(&plain)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // to a builder
-	html, _ := json.Marshal(v)
-	text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSuffix(plain.String(), "\n"), `"`), `"`)
-	var escaped strings.Builder
-	for _, r := range text {
-		if r < 128 {
-			escaped.WriteRune(r)
-		} else {
-			fmt.Fprintf(&escaped, `\u%04x`, r)
-		}
-	}
-	return []string{text, string(html[1 : len(html)-1]), strings.ReplaceAll(text, "/", `\/`), escaped.String()}
-}
-
-// form adds one form, unless it is there already or too short to be told.
-func (k *knownSet) form(s Secret, view string, text []byte) {
-	if len(text) < MinSecret || slices.ContainsFunc(k.forms, func(f knownForm) bool { return bytes.Equal(f.text, text) && f.name == s.Name }) {
-		return
-	}
-	k.forms = append(k.forms, knownForm{slices.Clone(text), s.Name, view, len(s.Value)})
-	k.index.add(string(foldASCII(text)), "", true)
-}
-
-func foldASCII(text []byte) []byte {
-	text = slices.Clone(text)
-	for i, c := range text {
-		if 'A' <= c && c <= 'Z' {
-			text[i] = c | lower
-		}
-	}
-	return text
+	return s
 }
 
 // hint reports whether there may be anything in data.
 func (k *knownSet) hint(data []byte) bool {
+	defer runtime.KeepAlive(k) // and its memory with it
 	return holdsAny(k.index, data)
 }
 
 type knownSearch struct{ set *knownSet }
 
 func (s *knownSearch) Next(w Window, found func(Match)) Hold {
+	defer runtime.KeepAlive(s)
 	s.set.index.find(w.Data, w.Fresh, func(literal, at int) {
 		f := &s.set.forms[literal]
 		if !bytes.Equal(w.Data[at:at+len(f.text)], f.text) {
@@ -214,4 +130,19 @@ func (k *knownSet) partial(data []byte) (soft, hard int) {
 		}
 	}
 	return soft, hard
+}
+
+func foldASCII(text []byte) []byte {
+	text = slices.Clone(text)
+	fold(text)
+	return text
+}
+
+// fold makes ASCII letters lower case.
+func fold(text []byte) {
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			text[i] = c | lower
+		}
+	}
 }

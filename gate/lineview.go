@@ -1,6 +1,10 @@
 package gate
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/kavach-dev/kavach/internal/locked"
+)
 
 // lineView joins lines: a secret that was wrapped is found as one that was not.
 type lineView struct {
@@ -15,6 +19,7 @@ func (v *lineView) Next(w Window, found func(Match)) Hold {
 		v.layer = newLayer("lines", v.subject, v.scanners, w.Start, 1, 1)
 	}
 	at := w.Start + int64(w.Fresh)
+	v.layer.data = locked.Grow(v.layer.data, len(w.Data)-w.Fresh)
 	for data := w.Data[w.Fresh:]; len(data) > 0; {
 		n := bytes.IndexAny(data, "\r\n")
 		if n < 0 {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+
+	"github.com/kavach-dev/kavach/internal/locked"
 )
 
 // Rules of what is packed and was not looked into to its end.
@@ -80,6 +82,7 @@ type member struct {
 
 	packed chan []byte // what is next; closed: nothing is
 	wants  chan error  // nil: it needs more; else it is over
+	ended  bool        // the goroutine has; of who waits for it
 	rest   []byte      // not read yet; the goroutine's while it works
 	sink   func(decoded []byte)
 
@@ -230,18 +233,28 @@ func (v *packedView) open(at int64, h header) {
 }
 
 // unpack runs until what is packed ends, or is no more.
-func (m *member) unpack() {
+func (m *member) unpack() { m.wants <- m.inflate() }
+
+// inflate has nothing of it left when it returns.
+func (m *member) inflate() (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			m.wants <- &scannerPanic{p}
+			err = &scannerPanic{p}
 		}
 	}()
 	r := flateReaders.Get().(io.ReadCloser)
-	defer flateReaders.Put(r)
 	_ = r.(flate.Resetter).Reset(m, nil) // which cannot fail
-	buf := make([]byte, 4<<10)
+	buf, any := make([]byte, 4<<10), false
+	defer func() {
+		if any { // of what is no member, nothing is unpacked
+			wipe(buf)
+			forgetFlate(r)
+		}
+		flateReaders.Put(r)
+	}()
 	for {
 		n, err := r.Read(buf)
+		any = any || n > 0
 		if m.left -= int64(n); m.left < 0 || !m.budget.take(n) {
 			n, err = 0, errTooMuch
 		}
@@ -249,10 +262,21 @@ func (m *member) unpack() {
 			m.sink(buf[:n])
 		}
 		if err != nil {
-			m.wants <- err
-			return
+			return err
 		}
 	}
+}
+
+// forgetFlate overwrites what a reader keeps of what it has unpacked: the last 32 KiB
+// (RFC 1951, 2), with as many zeros, in a block that is not packed (3.2.4).
+func forgetFlate(r io.Reader) {
+	const window = 32 << 10
+	stored := make([]byte, 5+window)
+	stored[0] = 1 // the last block, of kind 0
+	binary.LittleEndian.PutUint16(stored[1:], window)
+	binary.LittleEndian.PutUint16(stored[3:], ^uint16(window))
+	_ = r.(flate.Resetter).Reset(bytes.NewReader(stored), nil)
+	_, _ = io.Copy(io.Discard, r)
 }
 
 // Read is for unpack: it asks for more when there is none.
@@ -303,7 +327,7 @@ func (v *packedView) feed(w *Window, i int, found func(Match)) int {
 
 // look scans what was unpacked.
 func (m *member) look(decoded []byte, end bool, tail int64) {
-	m.layer.data = append(m.layer.data, decoded...)
+	m.layer.data = locked.Append(m.layer.data, decoded...)
 	m.layer.scan(end, tail, func(match Match) {
 		if worse := match.Severity > m.worst; worse || len(m.found) < maxKept {
 			m.found = append(m.found, match)
@@ -324,16 +348,20 @@ func (v *packedView) finish(tail int64, found func(Match)) {
 func (v *packedView) close() {
 	if m := v.member; m != nil {
 		v.member = nil
+		defer m.layer.close()
+		if m.ended { // it crashed
+			return
+		}
 		m.sink = func([]byte) {}
 		close(m.packed)
 		<-m.wants //nolint:errcheck // it is over, however it ended
-		m.layer.close()
 	}
 }
 
 // wait waits for the goroutine to want more, or to be over.
 func (m *member) wait() error {
 	err := <-m.wants
+	m.ended = err != nil
 	if crash, ok := err.(*scannerPanic); ok { //nolint:errorlint // it is sent as it is
 		panic(crash.value)
 	}
@@ -345,6 +373,7 @@ func (m *member) wait() error {
 func (v *packedView) over(err error, tail int64, found func(Match)) {
 	m := v.member
 	v.member = nil
+	defer m.layer.close()
 	m.look(nil, true, tail)
 	for _, match := range m.found {
 		match.Start, match.End = m.began, tail

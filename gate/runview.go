@@ -1,6 +1,10 @@
 package gate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/kavach-dev/kavach/internal/locked"
+)
 
 const (
 	minRun  = 16 // characters of base64 or hexadecimal that are worth a look
@@ -67,7 +71,7 @@ func (v *runView) Next(w Window, found func(Match)) Hold {
 	case v.run != nil:
 		h = v.run.scan(w.End, w.Tail(), found)
 		if w.End {
-			v.run = nil
+			v.endRun()
 		}
 	case !w.End:
 		h.Keep, h.Soft = min(h.Keep, v.at), min(h.Soft, v.at)
@@ -75,14 +79,25 @@ func (v *runView) Next(w Window, found func(Match)) Hold {
 	return h
 }
 
-func (v *runView) close() {
+// endRun ends the run that is being decoded, if there is one.
+func (v *runView) endRun() {
 	if v.run == nil {
 		return
 	}
 	for _, l := range v.run.layers {
 		l.layer.close()
 	}
+	v.run = nil
 }
+
+func (v *runView) close() {
+	v.endRun()
+	wipe(v.plain)
+	v.plain = nil
+}
+
+// room makes v.plain empty, for so many characters decoded.
+func (v *runView) room(n int) { v.plain = locked.Grow(v.plain[:0], n) }
 
 // nextRun finds the next place at or behind i where minRun characters in a row are
 // of base64: it looks at every such many-th only. Where there is none, i is where
@@ -117,7 +132,7 @@ func (v *runView) noise(w *Window, i int) (next int, ok bool) {
 	if end == len(w.Data) || w.Data[end] == '=' || goesOn(w.Data[end:], len(run)) || !v.hexNoise(run) {
 		return 0, false
 	}
-	v.plain = v.plain[:0]
+	v.room(len(run))
 	for g := 0; g+4 <= len(run); g += 4 {
 		v.plain = decodeGroup(v.plain, run[g:g+4], false)
 		if g == minRun-4 && isText(v.plain) {
@@ -153,7 +168,7 @@ func (v *runView) hexNoise(run []byte) bool {
 	if !allHex(run[:minRun]) {
 		return true
 	}
-	v.plain = v.plain[:0]
+	v.room(len(run))
 	for i := 0; i+1 < len(run) && hexValue(run[i]) >= 0 && hexValue(run[i+1]) >= 0; i += 2 {
 		v.plain = append(v.plain, byte(hexValue(run[i])<<4|hexValue(run[i+1])))
 	}
@@ -207,19 +222,19 @@ func decodeGroup(to, group []byte, hex bool) []byte {
 // start begins a run, of which data holds minRun characters at least.
 func (v *runView) start(data []byte, at int64) {
 	v.run = &runner{broken: -1}
-	head := make([]byte, 0, minRun)
+	v.room(minRun)
 	for g := 0; g < minRun; g += 4 {
-		head = decodeGroup(head, data[g:g+4], false)
+		v.plain = decodeGroup(v.plain, data[g:g+4], false)
 	}
-	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("base64", v.subject, v.scannersFor(head), at, 4, 3), began: at})
+	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("base64", v.subject, v.scannersFor(v.plain), at, 4, 3), began: at})
 	if !allHex(data[:minRun]) {
 		return
 	}
-	head = head[:0]
+	v.room(minRun)
 	for g := 0; g < minRun; g += 2 {
-		head = decodeGroup(head, data[g:g+2], true)
+		v.plain = decodeGroup(v.plain, data[g:g+2], true)
 	}
-	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, v.scannersFor(head), at, 2, 1), hex: true, began: at})
+	v.run.layers = append(v.run.layers, &runLayer{layer: newLayer("hex", v.subject, v.scannersFor(v.plain), at, 2, 1), hex: true, began: at})
 }
 
 // scannersFor are those for what begins with head, decoded: of noise, some.
@@ -259,11 +274,19 @@ func (v *runView) feed(w *Window, i int, found func(Match)) int {
 		case r.broken >= 0 && c == '\n' && at == r.broken+1:
 		default:
 			r.scan(true, at, found)
-			v.run = nil
+			v.endRun()
 			return i
 		}
 	}
 	return i
+}
+
+// reserve makes room for what so many characters can become, with a group before them
+// and the rest of one in the end.
+func (l *runLayer) reserve(n int) {
+	if !l.over {
+		l.data = locked.Grow(l.data, n+3)
+	}
 }
 
 // resume says that the next group begins at an offset.
@@ -276,6 +299,7 @@ func (l *runLayer) resume(at int64) {
 // takeAll decodes characters of which the first is at an offset.
 func (l *runLayer) takeAll(data []byte, at int64) {
 	n := int(l.encoded)
+	l.reserve(len(data))
 	for len(data) > 0 && !l.over {
 		if len(l.group) == 0 && len(data) >= n && !(l.hex && !allHex(data[:n])) {
 			l.data = decodeGroup(l.data, data[:n], l.hex)
@@ -315,7 +339,7 @@ func (r *runner) scan(end bool, tail int64, found func(Match)) Hold {
 		}
 		h := l.layer.scan(end || l.over, tail, found)
 		if end || l.over {
-			l.inner = nil
+			l.close()
 			continue
 		}
 		if len(l.group) > 0 {

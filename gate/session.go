@@ -35,11 +35,13 @@ type Options struct {
 	Sandbox string
 	Policy  policy.Gate
 
-	// Secrets are the values that the sandbox is given. Nil: none yet.
+	// Secrets are the values that the sandbox is given, which are copied. Nil: none
+	// yet.
 	Secrets []Secret
 }
 
-// Session is the gate of one sandbox.
+// Session is the gate of one sandbox. Its values of secrets, and all that is made of
+// them to be looked for, are in memory that Close zeroes.
 type Session struct {
 	gate     *Gate
 	sandbox  string
@@ -50,8 +52,9 @@ type Session struct {
 	external []policy.ExternalScanner
 
 	mu       sync.Mutex // guards what follows
-	scanners []Scanner
-	secrets  []Secret
+	scanners []Scanner  // that of known is the first
+	known    *knownSet  // nil: nothing is
+	closed   bool
 	input    map[[sha256.Size]byte]struct{} // what was found in what the sandbox was given; nil: that is not asked
 }
 
@@ -60,6 +63,9 @@ type levels struct{ redact, quarantine, block Severity }
 
 // ErrShort is matched by the error of a secret that is too short to be looked for.
 var ErrShort = errors.New("too short to be found surely where it comes out")
+
+// ErrClosed is returned for, and withholds, what comes after Close.
+var ErrClosed = errors.New("the gate of the sandbox is closed")
 
 // Open opens the gate of a sandbox. The error matches ErrShort where a secret is
 // shorter than MinSecret.
@@ -83,6 +89,7 @@ func (g *Gate) Open(o Options) (*Session, error) {
 	if p.Input == policy.InputAllowed {
 		s.input = make(map[[sha256.Size]byte]struct{})
 	}
+	s.scanners = s.chosen()
 	return s, s.Know(o.Secrets...)
 }
 
@@ -107,22 +114,65 @@ func (s *Session) Off() bool { return s.policy.Mode == policy.GateOff }
 // Collected reports that nothing is released before all of it has been looked at.
 func (s *Session) Collected() bool { return s.policy.Mode == policy.GateCollected }
 
-// Know adds values that must not leave, for all that is opened from now on. The
-// error matches ErrShort where one of them is too short; the others are known.
+// Know adds values that must not leave, for all that is opened from now on. Those that
+// are known already cost nothing. The error matches ErrShort where one of them is too
+// short; the others are known. After any other error, none is.
 func (s *Session) Know(secrets ...Secret) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.secrets = append(s.secrets, secrets...)
-	s.scanners = s.chosen()
-	if len(s.secrets) == 0 {
-		return nil
+	if s.closed {
+		return ErrClosed
 	}
-	known, short := Known(s.secrets)
-	s.scanners = append([]Scanner{known}, s.scanners...)
-	if len(short) > 0 && len(secrets) > 0 {
+	var all []Secret
+	if s.known != nil {
+		all = s.known.secrets
+	}
+	before := len(all)
+	all = slices.Clip(all) // it is another's
+	var short []string
+	for _, secret := range secrets {
+		switch {
+		case len(secret.Value) < MinSecret:
+			short = append(short, secret.Name)
+		case !slices.ContainsFunc(all, secret.is):
+			all = append(all, secret)
+		}
+	}
+	if len(all) > before {
+		if err := s.know(all); err != nil {
+			return err
+		}
+	}
+	if len(short) > 0 {
 		return fmt.Errorf("secrets %q: %w: they need %d bytes", short, ErrShort, MinSecret)
 	}
 	return nil
+}
+
+// know has all that is opened from now on look for these. Those of now are copied to
+// where the others are: guards may look at the old set for as long as they like.
+func (s *Session) know(all []Secret) error {
+	set, err := newKnownSet(all)
+	if err != nil {
+		return err
+	}
+	s.known.letGo()
+	s.known = set
+	s.scanners = append([]Scanner{set.scanner()}, s.chosen()...)
+	return nil
+}
+
+// Close lets go of everything that the session knows. It is zeroed when nothing that
+// was opened before is open any more: no stream of a command (Command.Finish ends
+// them), no input of one, no file, no scanner that was late. What is opened after it
+// withholds everything. It may be called again.
+func (s *Session) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.known
+	s.closed, s.known, s.scanners = true, nil, nil
+	clear(s.input)
+	known.letGo()
 }
 
 // chosen are the scanners that the policy asks for, and the caller's.
@@ -139,13 +189,19 @@ func (s *Session) chosen() []Scanner {
 // Scanners are all that a policy can name.
 func Scanners() []Scanner { return []Scanner{Secrets(), Personal(), Terminal(), Content()} }
 
-// guard begins to look at a subject, with the scanners of now.
+// guard begins to look at a subject, with the scanners of now. It is to be closed.
 func (s *Session) guard(subject Subject) guard {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return guard{failed: ErrClosed}
+	}
 	scanners := s.scanners
 	subject.budget = newBudget()
-	return guard{timeout: s.timeout, budget: subject.budget, open: func() Search { return newScan(subject, scanners) }}
+	return guard{
+		timeout: s.timeout, budget: subject.budget, known: s.known.hold(),
+		open: func() Search { return newScan(subject, scanners) },
+	}
 }
 
 // counts says how severe a match is under the policy; 0: it does not count. Text is
@@ -182,7 +238,7 @@ func (s *Session) remember(text []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.input) < maxGiven {
+	if len(s.input) < maxGiven && !s.closed {
 		s.input[sha256.Sum256(text)] = struct{}{}
 	}
 }

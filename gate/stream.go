@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/kavach-dev/kavach/internal/locked"
 )
 
 const (
@@ -100,12 +102,21 @@ func (s *stream) close() {
 	}
 	s.take(nil, true)
 	s.over = true
-	if s.guard.failed == nil { // else it ends itself, when it does
-		s.guard.end()
-	}
+	s.guard.close()
 	if s.flush != nil {
 		s.flush.Stop()
 	}
+}
+
+// forget zeroes what the command wrote, of a stream that is closed.
+func (s *stream) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.guard.close()
+	wipe(s.data)
+	wipe(s.raw)
+	s.data, s.raw = nil, nil
 }
 
 // cut drops what waits.
@@ -128,12 +139,13 @@ func (s *stream) take(piece []byte, end bool) {
 	if s.live && s.others.Load() {
 		s.stop(errors.New("another stream of the command was withheld"))
 	}
-	s.data = append(s.data, piece...)
+	s.data = locked.Append(s.data, piece...)
 	s.save(piece)
 	hold, found, err := s.guard.next(Window{Data: s.data, Start: s.start, Fresh: s.fresh, End: end})
 	if err != nil {
 		s.stop(err)
-		s.data, s.fresh = nil, 0 // they may still be looked at
+		s.guard.discard(s.data)
+		s.data, s.fresh = nil, 0
 		return
 	}
 	s.fresh, s.firm = len(s.data), hold.Hard
@@ -261,7 +273,7 @@ func (s *stream) save(piece []byte) {
 		s.lost = true
 		return
 	}
-	s.raw = append(s.raw, piece...)
+	s.raw = locked.Append(s.raw, piece...)
 }
 
 // release lets out what is before an offset, redacted.

@@ -1,6 +1,10 @@
 package gate
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/kavach-dev/kavach/internal/locked"
+)
 
 // maxDepth is how many encodings, one within the other, are looked into.
 const maxDepth = 3
@@ -48,11 +52,24 @@ func newLayer(name string, subject Subject, scanners []Scanner, at, encoded, dec
 // tail is the decoded offset of what comes next.
 func (l *layer) tail() int64 { return l.base + int64(len(l.data)) }
 
-// close ends what is inside, of a layer that may not be there.
+// close ends what is inside, of a layer that may not be there, and zeroes what was
+// decoded. It may be called again.
 func (l *layer) close() {
-	if l != nil && l.inner != nil {
-		l.inner.close()
+	if l == nil || l.inner == nil {
+		return
 	}
+	l.inner.close()
+	l.inner = nil
+	wipe(l.data)
+	l.data = nil
+}
+
+// put adds a byte to what is decoded.
+func (l *layer) put(c byte) {
+	if len(l.data) == cap(l.data) {
+		l.data = locked.Grow(l.data, 1)
+	}
+	l.data = append(l.data, c)
 }
 
 // anchor says that what comes next was encoded at an offset.

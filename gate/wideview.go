@@ -28,7 +28,7 @@ func (v *wideView) Next(w Window, found func(Match)) Hold {
 		var over bool
 		if i, over = v.feed(&w, i); over {
 			v.layer.scan(true, w.Start+int64(i), found)
-			v.layer = nil
+			v.close()
 			continue
 		}
 		break
@@ -38,7 +38,7 @@ func (v *wideView) Next(w Window, found func(Match)) Hold {
 	if v.layer != nil {
 		h = v.layer.scan(w.End, w.Tail(), found)
 		if w.End {
-			v.layer = nil
+			v.close()
 		}
 	}
 	h.Keep = min(h.Keep, v.at)
@@ -97,13 +97,16 @@ func (v *wideView) feed(w *Window, i int) (at int, over bool) {
 		if w.Data[i+v.zero] != 0 || !isWide(w.Data[i+1-v.zero]) {
 			// Of zeros first, behind other text, the last has no zero behind it.
 			if isWide(w.Data[i]) {
-				v.layer.data = append(v.layer.data, w.Data[i])
+				v.layer.put(w.Data[i])
 			}
 			return i, true
 		}
-		v.layer.data = append(v.layer.data, w.Data[i+1-v.zero])
+		v.layer.put(w.Data[i+1-v.zero])
 	}
 	return i, w.End && i < len(w.Data)
 }
 
-func (v *wideView) close() { v.layer.close() }
+func (v *wideView) close() {
+	v.layer.close()
+	v.layer = nil
+}
