@@ -1,7 +1,10 @@
 package policyfile
 
 import (
+	"cmp"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -53,6 +56,20 @@ func TestCredentialErrorsAreSilent(t *testing.T) {
 	// Elsewhere a bad value is repeated, so that the search can find one.
 	if _, err := Parse("p", []byte("seccomp: {profile: p4ss}")); err == nil || !strings.Contains(err.Error(), "p4ss") {
 		t.Errorf("%v: this test shows nothing", err)
+	}
+}
+
+// The example of docs/policies.md is a policy.
+func TestCredentialsDocument(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("KAVACH_SOURCE"), "../.."), "docs/policies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Credentials\n")
+	_, example, _ := strings.Cut(section, "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	if p, err := Parse("docs/policies.md", []byte(example)); err != nil || len(p.Credentials) == 0 {
+		t.Errorf("%v, %d credentials\n%s", err, len(p.Credentials), example)
 	}
 }
 
