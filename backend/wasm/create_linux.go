@@ -45,14 +45,14 @@ func (b *Backend) Probe(ctx context.Context) (backend.Info, error) {
 
 // Create makes a sandbox, with a worker that waits for its first command.
 func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Instance, err error) {
-	if err := refuse(&spec.Policy); err != nil {
+	if err := refuse(&spec); err != nil {
 		return nil, err
 	}
 	cfg, notes, err := b.place(&spec)
 	if err != nil {
 		return nil, err
 	}
-	dirs, err := preopened(&spec.Policy)
+	dirs, err := preopened(&spec)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,8 @@ func (b *Backend) Create(ctx context.Context, spec backend.Spec) (_ backend.Inst
 }
 
 // refuse names what a policy asks for and modules have no use for.
-func refuse(p *policy.Policy) error {
+func refuse(spec *backend.Spec) error {
+	p := &spec.Policy
 	wrong := func(field, problem, fix string) error {
 		return &policy.FieldError{Field: field, Problem: problem, Fix: fix}
 	}
@@ -91,6 +92,8 @@ func refuse(p *policy.Policy) error {
 		return wrong("filesystem.root", "backend wasm runs modules, which see no root directory", "leave it out, and mount what modules are to see")
 	case slices.ContainsFunc(f.Mounts, func(m policy.Mount) bool { return under("/.kavach", m.SeenAt()) }):
 		return wrong("filesystem.mounts", "/.kavach is where backend wasm keeps its worker", "mount it elsewhere")
+	case slices.ContainsFunc(spec.SecretFiles, func(file string) bool { return under("/.kavach", file) }):
+		return wrong("credentials", "/.kavach is where backend wasm keeps its worker", "give the file elsewhere, such as in /run/secrets")
 	}
 	return nil
 }
@@ -156,9 +159,11 @@ func under(dir, name string) bool {
 	return name == dir || dir == "/" || strings.HasPrefix(name, dir+"/")
 }
 
-// preopened lists the directories that modules see: what is mounted, and /tmp. A
-// file that is mounted is seen in its directory, where nothing else is.
-func preopened(p *policy.Policy) (dirs []string, err error) {
+// preopened lists the directories that modules see: what is mounted, /tmp, and those of
+// secret files. A file that is mounted is seen in its directory, where nothing else
+// is.
+func preopened(spec *backend.Spec) (dirs []string, err error) {
+	p := &spec.Policy
 	add := func(dir string) {
 		if !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
@@ -178,6 +183,9 @@ func preopened(p *policy.Policy) (dirs []string, err error) {
 	}
 	if p.Filesystem.TmpSize > 0 {
 		add("/tmp")
+	}
+	for _, file := range spec.SecretFiles {
+		add(path.Dir(file))
 	}
 	return dirs, nil
 }

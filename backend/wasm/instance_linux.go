@@ -2,17 +2,12 @@ package wasm
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
-	"path"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/internal/jail"
@@ -52,6 +47,9 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	defer r.release()
 	w := r.worker
 	_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: r.config}, r.fds...)
+	if err == nil {
+		err = r.secrets.end()
+	}
 	if err != nil {
 		return nil, i.failed(w, cmd, err)
 	}
@@ -59,31 +57,6 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	p := &process{Command: w.command, worker: w, over: make(chan struct{})}
 	go p.listen()
 	return p, nil
-}
-
-// runnable is a worker that has a module loaded, and what that is to get.
-type runnable struct {
-	worker  *worker
-	config  wasmwire.Config
-	fds     []int  // stdin, stdout, stderr; nil: they are the worker's
-	release func() // of what fds are of; to be called when they were sent
-}
-
-// runnable finds out first what the module is to get, and then takes a worker.
-func (i *instance) runnable(ctx context.Context, cmd backend.Cmd, memory policy.Bytes, bytes *os.File) (r *runnable, err error) {
-	r = &runnable{}
-	if r.config, err = i.config(cmd, memory); err != nil {
-		return nil, err
-	}
-	if r.fds, r.release, err = stdio(cmd); err != nil {
-		return nil, err
-	}
-	if r.worker, err = i.ready(ctx, cmd, bytes); err != nil {
-		r.release()
-		return nil, err
-	}
-	r.worker.command.Rebase()
-	return r, nil
 }
 
 // ready returns a worker that has the module loaded, which bytes holds, or, where that
@@ -185,75 +158,6 @@ func (i *instance) prepare() {
 	})
 }
 
-// config is what a module gets.
-func (i *instance) config(cmd backend.Cmd, memory policy.Bytes) (wasmwire.Config, error) {
-	p := &i.policy
-	for _, text := range slices.Concat(cmd.Args, cmd.Env) {
-		if strings.Contains(text, "\x00") || strings.HasPrefix(text, "=") && slices.Contains(cmd.Env, text) {
-			return wasmwire.Config{}, &backend.ExecError{Path: cmd.Args[0], Step: "arguments", Errno: unix.EINVAL}
-		}
-	}
-	c := wasmwire.Config{
-		Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Preopens: slices.Clone(i.preopens),
-		Memory: uint64(max(p.Resources.Effective().Memory, 0)), Stdio: cmd.Terminal == nil,
-	}
-	if memory > 0 && (c.Memory == 0 || uint64(memory) < c.Memory) {
-		c.Memory = uint64(memory)
-	}
-	// A program of Go goes by this, and one of C by the directory named ".".
-	if !slices.ContainsFunc(c.Env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") }) {
-		c.Env = append(slices.Clone(c.Env), "PWD="+cmd.Dir)
-	}
-	if o, shown := below(i.dirs, path.Clean(cmd.Dir), "."); shown {
-		c.Preopens = append(c.Preopens, o)
-	}
-	if p.Wasm.Clock != "" {
-		at, err := p.Wasm.Start()
-		if err != nil {
-			return c, err
-		}
-		c.FixedClock, c.Clock = true, at
-	}
-	if p.Wasm.Seed != "" {
-		seed := sha256.Sum256([]byte(p.Wasm.Seed))
-		c.Seed = string(seed[:])
-	}
-	return c, nil
-}
-
-// lookupPath is the PATH of an environment.
-func lookupPath(env []string) (path string) {
-	for _, kv := range env {
-		if value, ok := strings.CutPrefix(kv, "PATH="); ok {
-			path = value
-		}
-	}
-	return path
-}
-
-// stdio are the descriptors of a command that has no terminal. They are those of its
-// files until release is called.
-func stdio(cmd backend.Cmd) (fds []int, release func(), err error) {
-	release = func() { runtime.KeepAlive(cmd) }
-	if cmd.Terminal != nil {
-		return nil, release, nil
-	}
-	var null *os.File
-	for _, f := range []*os.File{cmd.Stdin, cmd.Stdout, cmd.Stderr} {
-		if f == nil {
-			if null == nil {
-				if null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-					return nil, release, err
-				}
-				release = func() { null.Close(); runtime.KeepAlive(cmd) }
-			}
-			f = null
-		}
-		fds = append(fds, int(f.Fd())) // passing it makes a copy
-	}
-	return fds, release, nil
-}
-
 func (i *instance) Proofs(context.Context) ([]backend.Proof, error) {
 	return slices.Clone(i.proofs), nil
 }
@@ -262,6 +166,9 @@ func (i *instance) Pause(ctx context.Context) error  { return i.jail.Pause(ctx) 
 func (i *instance) Resume(ctx context.Context) error { return i.jail.Resume(ctx) }
 func (i *instance) Halt(ctx context.Context) error   { return i.jail.Halt(ctx) }
 func (i *instance) Layers() []backend.Layer          { return i.jail.Layers() }
+
+func (i *instance) Give(path string, content []byte) error { return i.jail.Give(path, content) }
+func (i *instance) Take(path string) error                 { return i.jail.Take(path) }
 
 // Destroy ends the workers with their jail.
 func (i *instance) Destroy(ctx context.Context) error {
@@ -291,10 +198,11 @@ func (i *instance) Export(ctx context.Context, e backend.Export, w *os.File) err
 }
 
 var (
-	_ backend.Pauser  = (*instance)(nil)
-	_ backend.Files   = (*instance)(nil)
-	_ backend.Layered = (*instance)(nil)
-	_ backend.Noted   = (*instance)(nil)
-	_ backend.Loader  = (*instance)(nil)
-	_ backend.Resizer = (*process)(nil)
+	_ backend.Pauser      = (*instance)(nil)
+	_ backend.Files       = (*instance)(nil)
+	_ backend.SecretFiles = (*instance)(nil)
+	_ backend.Layered     = (*instance)(nil)
+	_ backend.Noted       = (*instance)(nil)
+	_ backend.Loader      = (*instance)(nil)
+	_ backend.Resizer     = (*process)(nil)
 )

@@ -68,6 +68,9 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 	if err == nil && !ok {
 		err = fmt.Errorf("a worker answered %T in the place of a list of functions", answer)
 	}
+	if err == nil {
+		err = r.secrets.end()
+	}
 	if err != nil {
 		var said *refusedError
 		w.end() // it has begun to run the module

@@ -49,7 +49,8 @@ func startWorker(ctx context.Context, j *jail.Jail, cmd backend.Cmd, b *Backend)
 		defer stderr.Close()
 		w.said, own.Stderr = said, stderr
 	}
-	w.command, err = j.Exec(ctx, own, theirs)
+	own.Files = jail.Inherited(theirs)
+	w.command, err = j.Exec(ctx, own)
 	theirs.Close() // now, so that its death is the end of what it says
 	if err != nil {
 		return nil, errors.Join(explain(err), conn.Close())

@@ -113,12 +113,14 @@ func (c *Config) encode(e *encoder) {
 	e.I64(c.Clock)
 	e.Str(c.Seed)
 	e.Bool(c.Stdio)
+	wire.EncodeList(e, c.Given, func(g Given) { e.Str(g.Name); e.U32(g.Length) })
 }
 
 func (c *Config) decode(d *decoder) {
 	c.Args, c.Env, c.Dir = wire.DecodeList(d, 4, d.Str), wire.DecodeList(d, 4, d.Str), d.Str()
 	c.Preopens = wire.DecodeList(d, 12, func() Preopen { return Preopen{d.Str(), d.Str(), d.Str()} })
 	c.Memory, c.FixedClock, c.Clock, c.Seed, c.Stdio = d.U64(), d.Bool(), d.I64(), d.Str(), d.Bool()
+	c.Given = wire.DecodeList(d, 8, func() Given { return Given{d.Str(), d.U32()} })
 }
 
 func encodeFunctions(e *encoder, list []Function) {

@@ -11,7 +11,12 @@
 // the host, all that a worker sends is hostile.
 package wasmwire
 
-import "github.com/kavach-dev/kavach/internal/wire"
+import (
+	"strings"
+	"syscall"
+
+	"github.com/kavach-dev/kavach/internal/wire"
+)
 
 // ChannelFD is the worker's end of the channel.
 const ChannelFD = 3
@@ -26,6 +31,11 @@ const (
 	// MaxModule bounds a module, and MaxCode what is compiled of one, in bytes.
 	MaxModule = 256 << 20
 	MaxCode   = 1 << 30
+
+	// MaxGiven bounds how many secrets a module has in its environment, and
+	// MaxGivenSize how many bytes these have in all, with their names.
+	MaxGiven     = 256
+	MaxGivenSize = 1 << 20
 )
 
 // HostSide and WorkerSide are what the ends of the channel speak.
@@ -158,6 +168,40 @@ type Config struct {
 	// Stdio says that stdin, stdout and stderr come with it, as descriptors; else
 	// they are the worker's.
 	Stdio bool
+
+	// Given are variables beside Env whose values are secrets: they are in no frame,
+	// but in a pipe, one after another, whose descriptor comes last. None: there is no
+	// such descriptor.
+	Given []Given
+}
+
+// Given is a variable, and how many bytes its value has.
+type Given struct {
+	Name   string
+	Length uint32
+}
+
+// Size is how many bytes an entry of an environment has.
+func (g *Given) Size() int { return len(g.Name) + len("=") + int(g.Length) + len("\x00") }
+
+// CheckGiven says what is wrong with Given: EINVAL, the names; E2BIG, that there is too
+// much of it; 0, nothing.
+func (c *Config) CheckGiven() syscall.Errno {
+	if len(c.Given) > MaxGiven {
+		return syscall.E2BIG
+	}
+	total := 0
+	named := make(map[string]bool)
+	for _, g := range c.Given {
+		if g.Name == "" || strings.ContainsAny(g.Name, "=\x00") || named[g.Name] {
+			return syscall.EINVAL
+		}
+		named[g.Name] = true
+		if total += g.Size(); g.Length > MaxGivenSize || total > MaxGivenSize {
+			return syscall.E2BIG
+		}
+	}
+	return 0
 }
 
 // Run runs the command of the module that is loaded. Started says that it is about

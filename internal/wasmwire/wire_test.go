@@ -3,6 +3,7 @@ package wasmwire
 import (
 	"bytes"
 	"reflect"
+	"syscall"
 	"testing"
 
 	"github.com/kavach-dev/kavach/internal/wire"
@@ -12,7 +13,7 @@ import (
 func examples() []wire.Frame {
 	config := Config{
 		Args: []string{"a", ""}, Env: []string{"K=v"}, Dir: "/d", Preopens: []Preopen{{"/d", "e", "."}},
-		Memory: 1, FixedClock: true, Clock: -2, Seed: "seed", Stdio: true,
+		Memory: 1, FixedClock: true, Clock: -2, Seed: "seed", Stdio: true, Given: []Given{{"TOKEN", 9}, {"E", 0}},
 	}
 	functions := []Function{{Module: "m", Name: "f", Params: []byte{0x7f}, Results: []byte{0x7c, 0x7e}}}
 	return []wire.Frame{
@@ -62,4 +63,36 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%+v is not what it becomes: %v", frame, err)
 		}
 	})
+}
+
+// TestGiven: names that no environment can have, and more than a worker would hold.
+func TestGiven(t *testing.T) {
+	many := make([]Given, MaxGiven+1)
+	for i := range many {
+		many[i].Name = string(rune('A' + i))
+	}
+	tests := []struct {
+		why   string
+		given []Given
+		want  syscall.Errno
+	}{
+		{"none", nil, 0},
+		{"an empty value", []Given{{"A", 0}}, 0},
+		{"as many as may be", many[:MaxGiven], 0},
+		{"as much as may be, with name, = and the NUL at the end", []Given{{"A", MaxGivenSize - 3}}, 0},
+		{"no name", []Given{{"", 1}}, syscall.EINVAL},
+		{"a name that ends early", []Given{{"A=B", 1}}, syscall.EINVAL},
+		{"a NUL", []Given{{"A\x00", 1}}, syscall.EINVAL},
+		{"one name twice", []Given{{"A", 1}, {"B", 1}, {"A", 1}}, syscall.EINVAL},
+		{"one too many", many, syscall.E2BIG},
+		{"a byte too much", []Given{{"A", MaxGivenSize - 2}}, syscall.E2BIG},
+		{"too much in all", []Given{{"A", MaxGivenSize / 2}, {"B", MaxGivenSize / 2}}, syscall.E2BIG},
+		{"a length that wraps where int has 32 bits", []Given{{"A", 1<<32 - 1}}, syscall.E2BIG},
+		{"lengths that are none in their sum", []Given{{"A", 1 << 31}, {"B", 1 << 31}}, syscall.E2BIG},
+	}
+	for _, tt := range tests {
+		if got := (&Config{Given: tt.given}).CheckGiven(); got != tt.want {
+			t.Errorf("%s: %v, want %v", tt.why, got, tt.want)
+		}
+	}
 }

@@ -301,6 +301,21 @@ func (d descriptor) ReadAt(p []byte, at int64) (n int, err error) {
 	return n, nil
 }
 
+func (d descriptor) Read(p []byte) (n int, err error) {
+	for {
+		n, err = unix.Read(int(d), p)
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return 0, err
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+}
+
 func (d descriptor) Write(p []byte) (n int, err error) {
 	for n < len(p) {
 		written, err := unix.Write(int(d), p[n:])

@@ -10,9 +10,9 @@ import (
 	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 )
 
-// instantiateWASI defines WASI as wazero has it, but for the names of preopened
-// directories: it calls "." "/", so that a program which knows the difference, as
-// Go's do, would take /etc/x for ./etc/x.
+// instantiateWASI defines WASI as wazero has it, but for the environment, and for the
+// names of preopened directories: it calls "." "/", so that a program which knows the
+// difference, as Go's do, would take /etc/x for ./etc/x.
 func (w *worker) instantiateWASI() (api.Module, error) {
 	b := w.runtime.NewHostModuleBuilder(wasi_snapshot_preview1.ModuleName)
 	wasi_snapshot_preview1.NewFunctionExporter().ExportFunctions(b)
@@ -25,6 +25,8 @@ func (w *worker) instantiateWASI() (api.Module, error) {
 			stack[0] = uint64(do(m, stack))
 		}), types, []api.ValueType{api.ValueTypeI32}).Export(name)
 	}
+	define(b, "environ_get", w.environGet, 2)
+	define(b, "environ_sizes_get", w.environSizesGet, 2)
 	define(b, "fd_prestat_get", w.prestatGet, 2)
 	define(b, "fd_prestat_dir_name", w.prestatDirName, 3)
 	return b.Instantiate(w.ctx)

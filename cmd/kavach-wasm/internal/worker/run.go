@@ -41,10 +41,8 @@ func (w *worker) run(f *wasmwire.Run, fds []int) (code int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if f.Config.Stdio {
-		if err := takeStdio(fds); err != nil {
-			return 1, err // it has a part of somebody's
-		}
+	if err := w.inherit(&f.Config, fds); err != nil {
+		return 1, err // it has a part of somebody's
 	}
 	if err := w.conn.Send(&wasmwire.Started{}); err != nil {
 		return 1, err
@@ -113,17 +111,22 @@ func (w *worker) instantiate(config wazero.ModuleConfig) (instance module, err e
 	return m, nil
 }
 
-// takeStdio makes three descriptors the worker's 0, 1 and 2.
-func takeStdio(fds []int) error {
-	if len(fds) != 3 {
-		return fmt.Errorf("%d descriptors in the place of three", len(fds))
-	}
-	for to, from := range fds {
-		if err := unix.Dup3(from, to, 0); err != nil {
-			return err
+// inherit takes what comes as descriptors: what is to be the worker's 0, 1 and 2, and
+// the secrets of the environment.
+func (w *worker) inherit(c *wasmwire.Config, fds []int) error {
+	if c.Stdio {
+		const stdio = 3
+		if len(fds) < stdio {
+			return fmt.Errorf("%d descriptors in the place of three", len(fds))
 		}
+		for to, from := range fds[:stdio] {
+			if err := unix.Dup3(from, to, 0); err != nil {
+				return err
+			}
+		}
+		fds = fds[stdio:]
 	}
-	return nil
+	return w.setEnviron(c, fds)
 }
 
 // config is what the module gets.
@@ -132,10 +135,6 @@ func (w *worker) config(c *wasmwire.Config) (wazero.ModuleConfig, error) {
 	// Without a name, so that there can be another instance of the module.
 	config := wazero.NewModuleConfig().WithName("").WithArgs(c.Args...).WithFSConfig(w.preopens(c)).
 		WithStdin(os.Stdin).WithStdout(os.Stdout).WithStderr(os.Stderr)
-	for _, kv := range c.Env {
-		key, value, _ := strings.Cut(kv, "=")
-		config = config.WithEnv(key, value)
-	}
 	config = withClock(config, c)
 	return withRandomness(config, c)
 }

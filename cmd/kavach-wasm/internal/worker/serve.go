@@ -30,10 +30,8 @@ func (w *worker) serve(f *wasmwire.Serve, fds []int) error {
 	if w.module.compiled == nil || w.serving != nil {
 		return fail("serve", errors.New("there is no module to serve, or one that is served"))
 	}
-	if f.Config.Stdio {
-		if err := takeStdio(fds); err != nil {
-			return err
-		}
+	if err := w.inherit(&f.Config, fds); err != nil {
+		return err
 	}
 	config, err := w.config(&f.Config)
 	if err != nil {

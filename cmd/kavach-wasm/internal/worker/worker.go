@@ -57,6 +57,7 @@ type worker struct {
 	names   []string // of preopened directories, by their descriptors
 	module  loaded
 	memory  memories
+	environ environment
 	serving *server
 }
 

@@ -1,0 +1,326 @@
+//go:build linux
+
+package wasm
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/evidence"
+	"github.com/kavach-dev/kavach/internal/locked"
+	"github.com/kavach-dev/kavach/internal/rawfile"
+	"github.com/kavach-dev/kavach/internal/testbin"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// needle is a random secret that is in memory masked only, so that who looks for it
+// finds no copy of its own.
+type needle [32]byte
+
+const mask = 0xa5
+
+func newNeedle(t testing.TB) (n needle) {
+	t.Helper()
+	if _, err := rand.Read(n[:]); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		if n[i] == mask {
+			n[i]++ // a NUL in the secret
+		}
+	}
+	return n
+}
+
+func (n *needle) put(p []byte) {
+	for i := range n {
+		p[i] = n[i] ^ mask
+	}
+}
+
+// at reports whether it is the beginning of b.
+func (n *needle) at(b []byte) bool {
+	for i := range n {
+		if b[i] != n[i]^mask {
+			return false
+		}
+	}
+	return true
+}
+
+// in returns where it is in the memory of a process, but for the window that it is
+// looked for with.
+func (n *needle) in(t testing.TB, pid int) (found []uint64) {
+	t.Helper()
+	maps, err := rawfile.Read(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer memory.Close()
+	const size = 1 << 20
+	window := make([]byte, size)
+	defer clear(window)
+	seen := 0
+	for line := range strings.Lines(string(maps)) {
+		var from, to uint64
+		var rights string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &rights); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(rights, "rw") { // no value was ever written to others
+			continue
+		}
+		for at := from; at < to; at += size - uint64(len(n)) {
+			clear(window) // of what was found before, as this is memory too
+			got, err := memory.ReadAt(window[:min(size, to-at)], int64(at))
+			if err != nil {
+				break // a guard page
+			}
+			seen += got
+			for i := 0; i+len(n) <= got; i++ {
+				next := bytes.IndexByte(window[i:got-len(n)+1], n[0]^mask)
+				if next < 0 {
+					break
+				}
+				if i += next; n.at(window[i:]) {
+					found = append(found, at+uint64(i))
+				}
+			}
+		}
+	}
+	if seen < size {
+		t.Errorf("only %d bytes of process %d were looked at", seen, pid)
+	}
+	return found
+}
+
+const envForget = "KAVACH_TEST_FORGET"
+
+// TestHostForgets: when a command has started, and its caller has zeroed the value,
+// this process has none. It is looked for in one that does nothing else.
+func TestHostForgets(t *testing.T) {
+	if os.Getenv(envForget) != "" {
+		forget(t)
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestHostForgets$")
+	cmd.Env = append(os.Environ(), envForget+"=1", testbin.EnvKavach+"="+testbin.Kavach(t), testbin.EnvWasm+"="+testbin.Wasm(t), testbin.EnvModules+"="+testbin.Modules(t))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func forget(t *testing.T) {
+	i := direct(t, newBackend(t), nil)
+	n := newNeedle(t)
+	arena := locked.New()
+	defer arena.Free()
+	value, err := arena.Alloc(len(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.put(value)
+	// A module that does not ask for its environment, so that no copy is its own.
+	cmd := backend.Cmd{Args: []string{"/modules/spin.wasm"}, Dir: "/", Secrets: []backend.Secret{{Name: "TOKEN", Value: value}}}
+	p, err := i.Start(t.Context(), cmd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := n.in(t, os.Getpid()); len(got) != 1 {
+		t.Errorf("before the caller has zeroed it the value is here %d times, want once: at %#x", len(got), got)
+	}
+	locked.Wipe(value)
+	if got := n.in(t, os.Getpid()); len(got) != 0 {
+		t.Errorf("the value is at %#x", got)
+	}
+	// Nor has its worker more of it than the one copy, in memory that is not dumped.
+	s, err := i.look(testbin.Wasm(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := n.in(t, s.pid)
+	if len(got) != 1 {
+		t.Fatalf("the worker has %d copies, want one: at %#x", len(got), got)
+	}
+	if flags := vmFlags(t, s.pid, got[0]); !strings.Contains(flags, " dd ") {
+		t.Errorf("VmFlags of the worker's copy are %q, without dd (MADV_DONTDUMP)", flags)
+	}
+	if err := p.Kill(); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if got := n.in(t, os.Getpid()); len(got) != 0 {
+		t.Errorf("after the command, the value is at %#x", got)
+	}
+}
+
+// vmFlags are those that proc_pid_smaps(5) has of the mapping that an address is in.
+func vmFlags(t testing.TB, pid int, at uint64) string {
+	t.Helper()
+	text, err := rawfile.Read(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		var from, to uint64
+		if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
+			inside = from <= at && at < to
+		}
+		if flags, is := strings.CutPrefix(line, "VmFlags:"); is && inside {
+			return strings.TrimRight(flags, "\n") + " "
+		}
+	}
+	t.Fatal("no mapping holds it")
+	return ""
+}
+
+// TestNotDumped: a worker leaves no core, not even for a program that takes it (core(5)),
+// and its memory is nobody's to open who shares its user (PR_SET_DUMPABLE, prctl(2)),
+// as that of another program beside it is. Landlock, which keeps them apart as well, is
+// left out.
+func TestNotDumped(t *testing.T) {
+	attack := testbin.Attack(t)
+	i := direct(t, newBackend(t, policy.LandlockOn), func(spec *backend.Spec) {
+		spec.Policy.BestEffort = policy.Controls()
+		spec.Policy.Filesystem.Mounts = append(spec.Policy.Filesystem.Mounts, policy.Mount{Source: filepath.Dir(attack), Target: "/attack"})
+	})
+	s, err := i.look(testbin.Wasm(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", s.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	core := ""
+	for line := range strings.Lines(string(limits)) {
+		if rest, is := strings.CutPrefix(line, "Max core file size"); is {
+			core = strings.Join(strings.Fields(rest), " ")
+		}
+	}
+	if core != "1 1 bytes" {
+		t.Errorf("the limit of a worker's core file is %q", core)
+	}
+
+	program := "/attack/" + filepath.Base(attack)
+	beside, err := i.jail.Exec(t.Context(), backend.Cmd{Args: []string{program, "sleep", "60"}, Dir: "/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = beside.Kill() }() // the jail ends it as well
+	tried := 0
+	for _, pid := range evidence.Below(i.jail.PID()) {
+		if pid != s.pid && !evidence.Executes(pid, attack) {
+			continue
+		}
+		tried++
+		opens, err := i.jail.Exec(t.Context(), backend.Cmd{Args: []string{program, "open-write", fmt.Sprintf("/proc/%d/mem", inside(t, pid))}, Dir: "/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		exit, err := opens.Wait(t.Context())
+		if err != nil || exit.Code > 1 {
+			t.Fatalf("%+v, %v", exit, err)
+		}
+		if opened := exit.Code == 0; opened != (pid != s.pid) {
+			t.Errorf("the memory of process %d was opened: %v; the worker is %d", pid, opened, s.pid)
+		}
+	}
+	if tried != 2 {
+		t.Errorf("%d processes were tried, want the worker and the other program", tried)
+	}
+}
+
+// inside is what a process is called in its own namespace.
+func inside(t testing.TB, pid int) (number int) {
+	t.Helper()
+	status, err := rawfile.Read(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := strings.Fields(evidence.ParseStatus(string(status))["NSpid"])
+	if _, err := fmt.Sscan(names[len(names)-1], &number); err != nil {
+		t.Fatal(err)
+	}
+	return number
+}
+
+// TestSecretFiles: a module sees a file that it is given while it has it, cannot change
+// it, and sees nothing of it before and after.
+func TestSecretFiles(t *testing.T) {
+	const file = "/run/secrets/token"
+	shown := func(spec *backend.Spec) { spec.SecretFiles = []string{file, "/run/secrets/other"} }
+	i := direct(t, newBackend(t), shown)
+	attempt := func(i *instance, args ...string) (string, bool) {
+		text, exit := says(t, i, backend.Cmd{Args: append([]string{"attack"}, args...)})
+		return text, exit.Code == 0
+	}
+	if seen, through := attempt(i, "read", file); through {
+		t.Errorf("before it is given: %q", seen)
+	}
+	value := anyBytes()
+	for range 2 {
+		if err := i.Give(file, value); err != nil {
+			t.Fatal(err)
+		}
+		if seen, through := attempt(i, "read", file); !through || seen != string(value) {
+			t.Errorf("%q, %v", seen, through)
+		}
+		if seen, _ := attempt(i, "list", "/run/secrets"); seen != fmt.Sprintf("token ---------- %d\n", len(value)) {
+			t.Errorf("%q", seen)
+		}
+		for _, try := range [][]string{
+			{"write", file, "x"}, {"append", file, "x"}, {"shrink", file}, {"remove", file}, {"rename", file, "/run/secrets/moved"},
+			{"write", "/run/secrets/new", "x"}, {"link", "token", "/run/secrets/link"}, {"hard", file, "/run/secrets/hard"},
+			{"mkdir", "/run/secrets/dir"}, {"touch", file}, {"rename", file, "/tmp/moved"}, {"hard", file, "/tmp/hard"},
+		} {
+			if seen, through := attempt(i, try...); through {
+				t.Errorf("%v: %s", try, seen)
+			}
+		}
+		if err := i.Take(file); err != nil {
+			t.Fatal(err)
+		}
+		if seen, through := attempt(i, "read", file); through {
+			t.Errorf("after it was taken: %q", seen)
+		}
+		if seen, through := attempt(i, "list", "/run/secrets"); !through || seen != "" {
+			t.Errorf("after it was taken: %q", seen)
+		}
+	}
+	if err := i.Take(file); err != nil {
+		t.Errorf("of one that is not there: %v", err)
+	}
+	if err := i.Give("/run/secrets/unnamed", value); err == nil {
+		t.Error("a file that the sandbox was made without was given")
+	}
+	if seen, through := attempt(direct(t, newBackend(t), nil), "stat", "/run/secrets"); through {
+		t.Errorf("the directory is there without any such file: %q", seen)
+	}
+	var wrong *policy.FieldError
+	for _, file := range []string{"/.kavach/worker", "/.kavach/x"} {
+		_, err := newBackend(t).Create(t.Context(), backend.Spec{ID: "00000000000000d2", Policy: strict(t), SecretFiles: []string{file}})
+		if !errors.As(err, &wrong) || wrong.Field != "credentials" {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
