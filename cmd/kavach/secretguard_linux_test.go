@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/policy"
 )
 
 func fdText(f *os.File) string { return strconv.Itoa(int(f.Fd())) }
@@ -34,8 +36,8 @@ func closedOnExec(t *testing.T, f *os.File) bool {
 }
 
 // A descriptor has to be inherited: what a Go program opens itself is told apart, and
-// what was is not inherited any further.
-func TestClaim(t *testing.T) {
+// what was is not inherited any further, by whatever number.
+func TestGuard(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(file, []byte("of no interest"), 0o600); err != nil {
 		t.Fatal(err)
@@ -45,26 +47,31 @@ func TestClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer own.Close()
-	inherited := inheritable(t, file, os.O_RDONLY)
+	inherited, beside := inheritable(t, file, os.O_RDONLY), inheritable(t, file, os.O_RDONLY)
 	written := inheritable(t, file, os.O_WRONLY)
-	tests := []struct {
-		number, problem, why string
-	}{
-		{fdText(own), "was not inherited", "kavach's own"},
-		{"500000", "is not open", "nothing"},
-		{fdText(written), "is open for writing only", "nothing can be read there"},
-		{fdText(inherited), "", "inherited"},
-		{fdText(inherited), "", "and asked for again, when a sandbox could not be made"},
+	from := func(source string) []policy.Credential {
+		return []policy.Credential{{Name: "E", Source: "env:E"}, {Name: "T", Source: source}}
 	}
 	var g secretGuard
+	if err := g.guard(from("cmd:ask")); err != nil || closedOnExec(t, beside) {
+		t.Errorf("%v; what no secret comes from stays as it is, or this test shows nothing", err)
+	}
+	tests := []struct{ source, problem, why string }{
+		{"fd:" + fdText(own), "was not inherited", "kavach's own"},
+		{"fd:500000", "is not open", "nothing"},
+		{"fd:" + fdText(written), "is not open for reading", "nothing can be read there"},
+		{"fd:" + fdText(inherited), "", "inherited"},
+		{"fd:" + fdText(beside), "", "and another one, as a sandbox could not be made with the first"},
+		{"stdin", "", "stdin, which may be open by another number too"},
+	}
 	for _, tt := range tests {
-		err := g.claim("T", tt.number)
+		err := g.guard(from(tt.source))
 		if (err == nil) != (tt.problem == "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
 			t.Errorf("%s: %v", tt.why, err)
 		}
 	}
-	if !closedOnExec(t, inherited) || closedOnExec(t, written) {
-		t.Error("what is claimed is not close-on-exec, or what was refused is: this test shows nothing")
+	if !closedOnExec(t, inherited) || !closedOnExec(t, beside) {
+		t.Error("what is started would inherit it")
 	}
 	other, err := os.Open(t.TempDir())
 	if err != nil {
@@ -74,7 +81,11 @@ func TestClaim(t *testing.T) {
 	if err := unix.Dup3(int(other.Fd()), int(inherited.Fd()), unix.O_CLOEXEC); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.claim("T", fdText(inherited)); err == nil {
+	if err := g.guard(from("fd:" + fdText(inherited))); err == nil {
 		t.Error("a file of kavach's own was taken for the one that was inherited")
+	}
+	again := inheritable(t, file, os.O_RDONLY)
+	if err := new(secretGuard).guard(from("stdin")); err != nil || !closedOnExec(t, again) {
+		t.Errorf("%v; what stdin may be a copy of would be inherited", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
 	"github.com/kavach-dev/kavach/policy/policyfile"
@@ -29,6 +30,7 @@ const (
 	errParams        = "bad_params"
 	errPolicy        = "bad_policy"
 	errImage         = "bad_image"
+	errCredential    = "bad_credential"
 	errRefused       = "refused"
 	errNoSandbox     = "no_sandbox"
 	errExists        = "sandbox_exists"
@@ -75,6 +77,7 @@ func sessionCode(err error) string {
 		profile     *seccomp.FileError
 		usage       *usageError
 		image       *kavach.ImageError
+		secret      *credential.Error
 	)
 	switch {
 	case errors.As(err, &image):
@@ -93,6 +96,8 @@ func sessionCode(err error) string {
 		return errParams
 	case errors.Is(err, errors.ErrUnsupported):
 		return errUnsupported
+	case errors.As(err, &secret):
+		return errCredential
 	}
 	return errFailed
 }

@@ -39,8 +39,11 @@ func (p *execParams) checkCredentials(all []policy.Credential) error {
 		names = append(names, c.Name)
 	}
 	for i, name := range p.Credentials {
+		if len(all) == 0 {
+			return refusef(errParams, "params.credentials[%d]: the sandbox has no credentials; name them in create", i)
+		}
 		if !slices.Contains(names, name) {
-			return refusef(errParams, "params.credentials[%d]: the sandbox has none of that name; %s", i, nearest(name, names, "its credentials"))
+			return refusef(errParams, "params.credentials[%d]: there is no credential %q; %s", i, name, nearest(name, names, "the credentials"))
 		}
 	}
 	for _, c := range all {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/internal/testclock"
 )
 
@@ -37,12 +38,15 @@ type message struct {
 	ExitCode int    `json:"exit_code"`
 	Signal   string `json:"signal"`
 	TimedOut bool   `json:"timed_out"`
+
+	Secrets *[]credential.Grant `json:"secrets"`
 }
 
-func dial(t *testing.T) *client {
+// dial starts a session, which inherits files as descriptors from 3 on.
+func dial(t *testing.T, files ...*os.File) *client {
 	t.Helper()
 	c := &client{t: t, cmd: exec.Command(kavachPath(t), "session"), lines: make(chan message, 1000)}
-	c.cmd.Dir, c.cmd.Stderr = t.TempDir(), os.Stderr
+	c.cmd.Dir, c.cmd.Stderr, c.cmd.ExtraFiles = t.TempDir(), os.Stderr, files
 	var err error
 	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -521,6 +525,8 @@ func FuzzParseRequest(f *testing.F) {
 	f.Add([]byte(`{"id":1,"method":"exec","params":{"args":["true"],"env":{"A":"b"}}}`))
 	f.Add([]byte(`{"id":"x","method":"stdin","params":{"exec":1,"data_base64":"` + base64.StdEncoding.EncodeToString([]byte("x")) + `"}}`))
 	f.Add([]byte(`{"id":1,"method":"create","params":{"policy":{"name":"x"},"mounts":[{}]}}`))
+	f.Add([]byte(`{"id":1,"method":"create","params":{"credentials":[{"name":"x","source":"env:X"}]}}`))
+	f.Add([]byte(`{"id":1,"method":"exec","params":{"args":["true"],"credentials":[]}}`))
 	f.Add([]byte(`{"id":1,"method":"exec","params":{"args":["sh"],"terminal":{"rows":24,"cols":80}}}`))
 	f.Add([]byte(`{"id":1,"method":"resize","params":{"exec":1,"rows":24,"cols":70000}}`))
 	f.Add([]byte(`[]`))
