@@ -93,8 +93,10 @@ func fit(value []byte, ref *Ref, kind string) ([]byte, error) {
 
 // withoutLineEnd is a value without one line end at its end.
 func withoutLineEnd(value []byte) []byte {
-	value, _ = bytes.CutSuffix(value, []byte("\n"))
-	value, _ = bytes.CutSuffix(value, []byte("\r"))
+	value, ended := bytes.CutSuffix(value, []byte("\n"))
+	if ended {
+		value, _ = bytes.CutSuffix(value, []byte("\r"))
+	}
 	return value
 }
 

@@ -14,6 +14,19 @@ import (
 
 func TestMain(m *testing.M) { testbin.Main(m) }
 
+func TestCredentials(t *testing.T) {
+	program := testbin.Kavach(t)
+	for name, path := range runtimes(t) {
+		t.Run(name, func(t *testing.T) {
+			backendtest.Credentials(t, &Backend{Guest: program, Runtime: path}, func(p *policy.Policy) {
+				if os.Geteuid() != 0 {
+					p.Process.User = "0:0" // the only id that the keeper has; see TestWrongIDs
+				}
+			})
+		})
+	}
+}
+
 func TestConformance(t *testing.T) {
 	program := testbin.Kavach(t)
 	for name, path := range runtimes(t) {

@@ -35,6 +35,10 @@ func TestGVisorConformance(t *testing.T) {
 	})
 }
 
+func TestGVisorCredentials(t *testing.T) {
+	backendtest.Credentials(t, &Backend{Kind: GVisor, Guest: testbin.Kavach(t), Runtime: testbin.Runsc(t)}, nil)
+}
+
 const narrowed = "gVisor's kernel has no Landlock, which is what keeps the rights that a mount leaves out"
 
 // gvisorExcept are the rows that its kernel answers otherwise, none of which

@@ -16,3 +16,5 @@ func TestMain(m *testing.M) { testbin.Main(m) }
 func TestConformance(t *testing.T) {
 	backendtest.Run(t, backendtest.Target{New: func(...policy.Control) backend.Backend { return Backend{} }})
 }
+
+func TestCredentials(t *testing.T) { backendtest.Credentials(t, Backend{}, nil, policy.CredentialFile) }

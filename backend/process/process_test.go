@@ -22,3 +22,7 @@ func TestConformance(t *testing.T) {
 		Layers: policy.Controls(),
 	})
 }
+
+func TestCredentials(t *testing.T) {
+	backendtest.Credentials(t, &Backend{Guest: testbin.Kavach(t)}, nil)
+}

@@ -93,6 +93,9 @@ func (c *Config) merge() guest.Op {
 // and the copy.
 func (c *Config) stage(own int64) (bytes, inodes int64) {
 	bytes, inodes = c.Scratch+own, c.Scratch/bytesPerInode+ownInodes
+	for range c.SecretFiles { // where they are on the stage, they take nothing from the commands
+		bytes, inodes = bytes+maxSecretFile, inodes+1
+	}
 	if c.copied != nil {
 		bytes, inodes = bytes+c.copied.bytes, inodes+c.copied.files
 	}

@@ -100,12 +100,14 @@ func (j *Jail) makeMemory() (fds []int, err error) {
 	return fds, nil
 }
 
+// maxSecretFile is what the largest file takes of a tmpfs, whose pages are up to 64 KiB
+// (arm64).
+const maxSecretFile = backend.MaxSecret
+
 // newMemory makes a tmpfs for so many files of the largest size. A kernel that has no
 // noswap does without.
 func newMemory(files int) (int, error) {
-	page := os.Getpagesize()
-	size := (files + 1) * (backend.MaxSecret + page)
-	options := [][2]string{{"mode", "0755"}, {"size", strconv.Itoa(size)}, {"nr_inodes", strconv.Itoa(2*files + 2)}} //nolint:mnd // each, and its successor
+	options := [][2]string{{"mode", "0755"}, {"size", strconv.Itoa((files + 1) * maxSecretFile)}, {"nr_inodes", strconv.Itoa(files + 2)}}
 	fd, err := guest.NewMount("tmpfs", append(options, [2]string{"noswap", ""}))
 	if err == nil {
 		return fd, nil
