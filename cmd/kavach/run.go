@@ -82,6 +82,7 @@ sees the directories that are shown, and nothing of the host's system.`,
   kavach run --policy strict --memory 256m --timeout 10s -- ./untrusted
   kavach run --rw . -- make
   kavach run --rw . --diff -- npm install
+  kavach run --secret GITHUB_TOKEN=env:GITHUB_TOKEN -- ./release
   kavach run --export /tmp/report.pdf:. -- ./build-report
   kavach run --image alpine:3.20 -- cat /etc/os-release
   kavach run tool.wasm --its-own-flag

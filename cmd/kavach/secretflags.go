@@ -17,7 +17,7 @@ type secretFlags struct {
 }
 
 func (f *secretFlags) registerSecrets(fs *flags) {
-	fs.Texts(&f.secrets, "secret", "", "NAME=SOURCE[,as=WAY]", "give the command a secret: SOURCE is env:NAME, file:PATH, stdin, fd:N or cmd:PROGRAM, never the value; WAY is env:VAR (default env:NAME), stdin, fd:N or file:PATH; also lifetime=command, sandbox or such as 10m; and shared, for a file that others can read", nil)
+	fs.Texts(&f.secrets, "secret", "", "NAME=SOURCE[,as=WAY]", "give the command a secret that is in env:NAME, file:PATH, stdin, fd:N or cmd:PROGRAM (never the value itself), as env:VAR (default env:NAME), stdin, fd:N or file:PATH", nil)
 }
 
 // parseSecrets reads what --secret names.
@@ -70,7 +70,7 @@ func parseSecret(text string) (policy.Credential, error) {
 	}
 	if _, set := os.LookupEnv(value); kind == policy.CredentialEnv && !set {
 		// Not which: with env:$TOKEN it is the value.
-		return policy.Credential{}, usagef("write the name of the variable, with no $ before it, as in TOKEN=env:TOKEN",
+		return policy.Credential{}, usagef("export it, and write its name with no $ before it, as in TOKEN=env:TOKEN",
 			"--secret %s: the variable behind env: is not set in kavach's environment", c.Name)
 	}
 	return c, nil
