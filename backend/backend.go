@@ -326,10 +326,23 @@ type Descriptor struct {
 const MaxSecret = 64 << 10
 
 // Secret is a variable whose value is a secret. However it is printed, that is not
-// shown.
+// shown: it is behind a pointer, which package fmt does not follow even where it heeds
+// no Formatter (a verb that it does not know for a pointer).
 type Secret struct {
 	Name  string
-	Value []byte // no NUL in it
+	value *[]byte
+}
+
+// NewSecret is a variable of this name. The value has no NUL in it, and stays where it
+// is: it is the caller's.
+func NewSecret(name string, value []byte) Secret { return Secret{name, &value} }
+
+// Value is the value itself, not a copy.
+func (s Secret) Value() []byte {
+	if s.value == nil {
+		return nil
+	}
+	return *s.value
 }
 
 // Format writes the name alone, whatever the verb.

@@ -35,7 +35,6 @@ type Lease struct {
 	arena   *locked.Arena
 	pipes   sync.WaitGroup // who writes from arena
 	grants  []Grant
-	opened  []*os.File // our end of what the command reads from
 	timers  []*time.Timer
 	returns []func() error // what takes each back; more than once does nothing
 }
@@ -108,7 +107,7 @@ func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, room []by
 func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []byte, kind, target string) (back func() error, err error) {
 	switch kind {
 	case policy.CredentialEnv:
-		c.Cmd.Secrets = append(c.Cmd.Secrets, backend.Secret{Name: target, Value: value})
+		c.Cmd.Secrets = append(c.Cmd.Secrets, backend.NewSecret(target, value))
 		return nil, nil
 	case policy.CredentialStdin:
 		c.Cmd.Stdin, back, err = l.pipe(value)

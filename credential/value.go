@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/kavach-dev/kavach/backend"
@@ -50,7 +51,7 @@ func readInto(ctx context.Context, ref *Ref, into []byte) (n int, err error) {
 	case kind == policy.CredentialEnv:
 		secret, set := os.LookupEnv(value)
 		if !set {
-			return 0, fmt.Errorf("the environment of Kavach has no variable %s; set it, and export it", value)
+			return 0, fmt.Errorf("the environment of Kavach has no %s; set it, and export it", variable(value))
 		}
 		return copy(into, secret), nil
 	case kind == policy.CredentialFile:
@@ -72,6 +73,15 @@ func readInto(ctx context.Context, ref *Ref, into []byte) (n int, err error) {
 		return readHelper(ctx, value, ref.Name, into)
 	}
 	return 0, errors.New("nothing says where it is")
+}
+
+// variable is a variable by its name, where it looks like the name of one: what was
+// written where a name should be may be the value itself.
+func variable(name string) string {
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") != "" {
+		return "such variable as its source names"
+	}
+	return "variable " + name
 }
 
 // fit is a value as the way in which it is given can carry it.

@@ -126,7 +126,7 @@ func withSecrets(env []string, secrets []backend.Secret) []string {
 		return slices.ContainsFunc(secrets, func(s backend.Secret) bool { return s.Name == name })
 	})
 	for _, s := range secrets {
-		env = append(env, s.Name+"="+string(s.Value))
+		env = append(env, s.Name+"="+string(s.Value()))
 	}
 	return env
 }

@@ -5,7 +5,6 @@ package wasm
 import (
 	"bytes"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 	"github.com/kavach-dev/kavach/internal/locked"
 	"github.com/kavach-dev/kavach/internal/rawfile"
 	"github.com/kavach-dev/kavach/internal/testbin"
-	"github.com/kavach-dev/kavach/policy"
 )
 
 // needle is a random secret that is in memory masked only, so that who looks for it
@@ -137,7 +135,7 @@ func forget(t *testing.T) {
 	}
 	n.put(value)
 	// A module that does not ask for its environment, so that no copy is its own.
-	cmd := backend.Cmd{Args: []string{"/modules/spin.wasm"}, Dir: "/", Secrets: []backend.Secret{{Name: "TOKEN", Value: value}}}
+	cmd := backend.Cmd{Args: []string{"/modules/spin.wasm"}, Dir: "/", Secrets: []backend.Secret{backend.NewSecret("TOKEN", value)}}
 	p, err := i.Start(t.Context(), cmd)
 	if err != nil {
 		t.Fatal(err)
@@ -207,66 +205,5 @@ func TestNotDumped(t *testing.T) {
 	}
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil || core.Max == 1 {
 		t.Errorf("RLIMIT_CORE of this process is %+v as well, %v, so the test proves nothing", core, err)
-	}
-}
-
-// TestSecretFiles: a module sees a file that it is given while it has it, cannot change
-// it, and sees nothing of it before and after.
-func TestSecretFiles(t *testing.T) {
-	const file = "/run/secrets/token"
-	shown := func(spec *backend.Spec) { spec.SecretFiles = []string{file, "/run/secrets/other"} }
-	i := direct(t, newBackend(t), shown)
-	attempt := func(i *instance, args ...string) (string, bool) {
-		text, exit := says(t, i, backend.Cmd{Args: append([]string{"attack"}, args...)})
-		return text, exit.Code == 0
-	}
-	if seen, through := attempt(i, "read", file); through {
-		t.Errorf("before it is given: %q", seen)
-	}
-	value := anyBytes()
-	for range 2 {
-		if err := i.Give(file, value); err != nil {
-			t.Fatal(err)
-		}
-		if seen, through := attempt(i, "read", file); !through || seen != string(value) {
-			t.Errorf("%q, %v", seen, through)
-		}
-		if seen, _ := attempt(i, "list", "/run/secrets"); seen != fmt.Sprintf("token ---------- %d\n", len(value)) {
-			t.Errorf("%q", seen)
-		}
-		for _, try := range [][]string{
-			{"write", file, "x"}, {"append", file, "x"}, {"shrink", file}, {"remove", file}, {"rename", file, "/run/secrets/moved"},
-			{"write", "/run/secrets/new", "x"}, {"link", "token", "/run/secrets/link"}, {"hard", file, "/run/secrets/hard"},
-			{"mkdir", "/run/secrets/dir"}, {"touch", file}, {"rename", file, "/tmp/moved"}, {"hard", file, "/tmp/hard"},
-		} {
-			if seen, through := attempt(i, try...); through {
-				t.Errorf("%v: %s", try, seen)
-			}
-		}
-		if err := i.Take(file); err != nil {
-			t.Fatal(err)
-		}
-		if seen, through := attempt(i, "read", file); through {
-			t.Errorf("after it was taken: %q", seen)
-		}
-		if seen, through := attempt(i, "list", "/run/secrets"); !through || seen != "" {
-			t.Errorf("after it was taken: %q", seen)
-		}
-	}
-	if err := i.Take(file); err != nil {
-		t.Errorf("of one that is not there: %v", err)
-	}
-	if err := i.Give("/run/secrets/unnamed", value); err == nil {
-		t.Error("a file that the sandbox was made without was given")
-	}
-	if seen, through := attempt(direct(t, newBackend(t), nil), "stat", "/run/secrets"); through {
-		t.Errorf("the directory is there without any such file: %q", seen)
-	}
-	var wrong *policy.FieldError
-	for _, file := range []string{"/.kavach/worker", "/.kavach/x"} {
-		_, err := newBackend(t).Create(t.Context(), backend.Spec{ID: "00000000000000d2", Policy: strict(t), SecretFiles: []string{file}})
-		if !errors.As(err, &wrong) || wrong.Field != "credentials" {
-			t.Errorf("%s: %v", file, err)
-		}
 	}
 }

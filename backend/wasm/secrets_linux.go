@@ -32,10 +32,10 @@ func withSecrets(cmd backend.Cmd) (backend.Cmd, []wasmwire.Given, error) {
 	}
 	var c wasmwire.Config
 	for _, s := range cmd.Secrets {
-		c.Given = append(c.Given, wasmwire.Given{Name: s.Name, Length: uint32(min(len(s.Value), wasmwire.MaxGivenSize))})
+		c.Given = append(c.Given, wasmwire.Given{Name: s.Name, Length: uint32(min(len(s.Value()), wasmwire.MaxGivenSize))})
 	}
 	wrong := c.CheckGiven()
-	if slices.ContainsFunc(cmd.Secrets, func(s backend.Secret) bool { return bytes.IndexByte(s.Value, 0) >= 0 }) {
+	if slices.ContainsFunc(cmd.Secrets, func(s backend.Secret) bool { return bytes.IndexByte(s.Value(), 0) >= 0 }) {
 		wrong = unix.EINVAL
 	}
 	if wrong != 0 {
@@ -67,10 +67,10 @@ func pour(secrets []backend.Secret) (*pouring, error) {
 	go func() {
 		defer close(p.over)
 		for _, s := range secrets {
-			if len(s.Value) == 0 {
+			if len(s.Value()) == 0 {
 				continue // of which the worker reads nothing, so that it may have closed the pipe
 			}
-			if _, p.err = w.Write(s.Value); p.err != nil {
+			if _, p.err = w.Write(s.Value()); p.err != nil {
 				return
 			}
 		}

@@ -86,13 +86,13 @@ func TestSecretVariables(t *testing.T) {
 		why  string
 		give []backend.Secret
 	}{
-		{"text", []backend.Secret{{Name: "TOKEN", Value: []byte("ghp_not-one-of-these")}}},
-		{"bytes that are no text", []backend.Secret{{Name: "TOKEN", Value: anyBytes()}}},
-		{"nothing", []backend.Secret{{Name: "TOKEN", Value: nil}}},
-		{"a name in the place of a variable of the command", []backend.Secret{{Name: "PLAIN", Value: []byte("other")}}},
-		{"the one that Kavach sets itself", []backend.Secret{{Name: "PWD", Value: []byte("/secret")}}},
-		{"several, in their order, the last empty", []backend.Secret{{Name: "A", Value: []byte("1")}, {Name: "B", Value: anyBytes()}, {Name: "C", Value: big}, {Name: "D"}}},
-		{"more than a pipe holds", []backend.Secret{{Name: "A", Value: big}, {Name: "B", Value: big}, {Name: "C", Value: big}, {Name: "D", Value: big}}},
+		{"text", []backend.Secret{backend.NewSecret("TOKEN", []byte("ghp_not-one-of-these"))}},
+		{"bytes that are no text", []backend.Secret{backend.NewSecret("TOKEN", anyBytes())}},
+		{"nothing", []backend.Secret{backend.NewSecret("TOKEN", nil)}},
+		{"a name in the place of a variable of the command", []backend.Secret{backend.NewSecret("PLAIN", []byte("other"))}},
+		{"the one that Kavach sets itself", []backend.Secret{backend.NewSecret("PWD", []byte("/secret"))}},
+		{"several, in their order, the last empty", []backend.Secret{backend.NewSecret("A", []byte("1")), backend.NewSecret("B", anyBytes()), backend.NewSecret("C", big), backend.NewSecret("D", nil)}},
+		{"more than a pipe holds", []backend.Secret{backend.NewSecret("A", big), backend.NewSecret("B", big), backend.NewSecret("C", big), backend.NewSecret("D", big)}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.why, func(t *testing.T) {
@@ -104,7 +104,7 @@ func TestSecretVariables(t *testing.T) {
 				want = slices.DeleteFunc(want, func(kv string) bool { return strings.HasPrefix(kv, s.Name+"=") })
 			}
 			for _, s := range tt.give {
-				want = append(want, s.Name+"="+string(s.Value))
+				want = append(want, s.Name+"="+string(s.Value()))
 			}
 			if got, exit := says(t, i, cmd()); exit.Code != 0 || got != strings.Join(want, "\n")+"\n" {
 				t.Errorf("exit %d, %.600q, want %.600q", exit.Code, got, want)
@@ -116,8 +116,32 @@ func TestSecretVariables(t *testing.T) {
 			}
 		})
 	}
-	if got, _ := says(t, i, backend.Cmd{Args: []string{"tool", "x"}, Secrets: []backend.Secret{{Name: "HOME", Value: []byte("\xff/h")}}}); got != "argc 2, \xff/h\n" {
+	if got, _ := says(t, i, backend.Cmd{Args: []string{"tool", "x"}, Secrets: []backend.Secret{backend.NewSecret("HOME", []byte("\xff/h"))}}); got != "argc 2, \xff/h\n" {
 		t.Errorf("a program of C: %q", got)
+	}
+}
+
+// TestSecretsOnTerminals: a module whose stdio is its worker's has them as well.
+func TestSecretsOnTerminals(t *testing.T) {
+	i := direct(t, newBackend(t), nil)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	p, err := i.Start(t.Context(), backend.Cmd{
+		Args: []string{"/modules/attack.wasm", "env"}, Dir: "/", Stdout: w, Terminal: &backend.WindowSize{Rows: 24, Cols: 80},
+		Secrets: []backend.Secret{backend.NewSecret("TOKEN", []byte("a secret"))},
+	})
+	w.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := io.ReadAll(r); err != nil || string(text) != "PWD=/\r\nTOKEN=a secret\r\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if exit, err := p.Wait(t.Context()); err != nil || exit.Code != 0 {
+		t.Errorf("%+v, %v", exit, err)
 	}
 }
 
@@ -129,7 +153,7 @@ func TestSecretsOfPlugins(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	cmd := backend.Cmd{Args: []string{"/modules/goplugin.wasm"}, Dir: "/", Stdout: w, Secrets: []backend.Secret{{Name: "NAME", Value: []byte("s\xffcret")}}}
+	cmd := backend.Cmd{Args: []string{"/modules/goplugin.wasm"}, Dir: "/", Stdout: w, Secrets: []backend.Secret{backend.NewSecret("NAME", []byte("s\xffcret"))}}
 	p, err := i.Load(t.Context(), cmd, backend.Module{})
 	w.Close()
 	if err != nil {
@@ -161,18 +185,18 @@ func TestSecretsRefused(t *testing.T) {
 	value := func(n int) []byte { return bytes.Repeat([]byte("Zq"), n/2) }
 	many := make([]backend.Secret, wasmwire.MaxGiven+1)
 	for n := range many {
-		many[n] = backend.Secret{Name: fmt.Sprint("N", n), Value: value(2)}
+		many[n] = backend.NewSecret(fmt.Sprint("N", n), value(2))
 	}
 	for why, tt := range map[string]struct {
 		give []backend.Secret
 		want unix.Errno
 	}{
-		"a NUL":      {[]backend.Secret{{Name: "A", Value: []byte("Zq\x00Zq")}}, unix.EINVAL},
-		"no name":    {[]backend.Secret{{Value: value(2)}}, unix.EINVAL},
-		"a = in it":  {[]backend.Secret{{Name: "A=B", Value: value(2)}}, unix.EINVAL},
-		"twice":      {[]backend.Secret{{Name: "A", Value: value(2)}, {Name: "A", Value: value(2)}}, unix.EINVAL},
-		"too much":   {[]backend.Secret{{Name: "A", Value: value(wasmwire.MaxGivenSize)}}, unix.E2BIG},
-		"far beyond": {[]backend.Secret{{Name: "A", Value: value(8 * wasmwire.MaxGivenSize)}}, unix.E2BIG},
+		"a NUL":      {[]backend.Secret{backend.NewSecret("A", []byte("Zq\x00Zq"))}, unix.EINVAL},
+		"no name":    {[]backend.Secret{backend.NewSecret("", value(2))}, unix.EINVAL},
+		"a = in it":  {[]backend.Secret{backend.NewSecret("A=B", value(2))}, unix.EINVAL},
+		"twice":      {[]backend.Secret{backend.NewSecret("A", value(2)), backend.NewSecret("A", value(2))}, unix.EINVAL},
+		"too much":   {[]backend.Secret{backend.NewSecret("A", value(wasmwire.MaxGivenSize))}, unix.E2BIG},
+		"far beyond": {[]backend.Secret{backend.NewSecret("A", value(8*wasmwire.MaxGivenSize))}, unix.E2BIG},
 		"too many":   {many, unix.E2BIG},
 	} {
 		cmd := backend.Cmd{Args: []string{"/modules/empty.wasm"}, Dir: "/", Secrets: tt.give}
@@ -200,7 +224,7 @@ func TestSecretsRefused(t *testing.T) {
 		}
 	}
 	// A module that cannot begin leaves its worker to the next, without its secrets.
-	cmd = backend.Cmd{Args: []string{"/modules/library.wasm"}, Dir: "/", Secrets: []backend.Secret{{Name: "A", Value: value(1 << 19)}}}
+	cmd = backend.Cmd{Args: []string{"/modules/library.wasm"}, Dir: "/", Secrets: []backend.Secret{backend.NewSecret("A", value(1<<19))}}
 	if _, err := i.Start(t.Context(), cmd); err == nil || strings.Contains(err.Error(), "Zq") {
 		t.Errorf("a library as a command: %.200v", err)
 	}
@@ -214,7 +238,7 @@ func TestSecretsRefused(t *testing.T) {
 func TestSecretsNotInFrames(t *testing.T) {
 	i := direct(t, newBackend(t), nil)
 	const value = "a value that is nowhere else"
-	cmd := backend.Cmd{Args: []string{"x"}, Dir: "/", Secrets: []backend.Secret{{Name: "TOKEN", Value: []byte(value)}}}
+	cmd := backend.Cmd{Args: []string{"x"}, Dir: "/", Secrets: []backend.Secret{backend.NewSecret("TOKEN", []byte(value))}}
 	frame := func(cmd backend.Cmd) []byte {
 		cmd, given, err := withSecrets(cmd)
 		if err != nil {
@@ -271,7 +295,7 @@ func TestAbsurdSecrets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, err := pour([]backend.Secret{{Name: "A", Value: []byte("1")}})
+		p, err := pour([]backend.Secret{backend.NewSecret("A", []byte("1"))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +324,7 @@ func TestSecretsUnread(t *testing.T) {
 	b := newBackend(t)
 	b.Worker, b.Cache = testbin.Liar(t), filepath.Join(testbin.TempDir(t), "cache")
 	i := direct(t, b, nil)
-	secret := []backend.Secret{{Name: "A", Value: bytes.Repeat([]byte("x"), wasmwire.MaxGivenSize/2)}}
+	secret := []backend.Secret{backend.NewSecret("A", bytes.Repeat([]byte("x"), wasmwire.MaxGivenSize/2))}
 	_, err := i.Start(t.Context(), backend.Cmd{Args: []string{"/kept"}, Dir: "/", Secrets: secret})
 	if err == nil || !strings.Contains(err.Error(), "did not read") {
 		t.Errorf("%v", err)

@@ -87,7 +87,7 @@ func (a *Agent) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
 		}
 		defer done()
 		for _, s := range cmd.Secrets {
-			frame.Given = append(frame.Given, guest.Given{Name: s.Name, Length: uint32(len(s.Value))})
+			frame.Given = append(frame.Given, guest.Given{Name: s.Name, Length: uint32(len(s.Value()))})
 		}
 		files = append(files, values)
 	}

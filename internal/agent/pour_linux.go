@@ -19,7 +19,7 @@ func pour(secrets []backend.Secret) (from *os.File, done func(), err error) {
 		defer close(over)
 		defer w.Close()
 		for _, s := range secrets {
-			if _, err := w.Write(s.Value); err != nil {
+			if _, err := w.Write(s.Value()); err != nil {
 				return // who reads it finds too little
 			}
 		}

@@ -216,4 +216,3 @@ func (j *Jail) closeMemory() {
 	}
 	m.files, m.dirs, m.closed = nil, nil, true
 }
-
