@@ -236,6 +236,7 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, cfg Config, f
 		return nil, err
 	}
 	if sb.credentials, err = r.openCredentials(sb, cfg); err != nil {
+		sb.gate.Close()
 		return nil, err
 	}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
