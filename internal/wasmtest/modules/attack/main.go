@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -39,6 +40,7 @@ var attempts = map[string]func(args []string) error{
 		fmt.Printf("%s", b)
 		return err
 	},
+	"watch":  watch,
 	"write":  func(args []string) error { return os.WriteFile(args[0], []byte(args[1]), 0o644) },
 	"append": appendTo,
 	"list": func(args []string) error {
@@ -104,6 +106,25 @@ func number(s string) int {
 		os.Exit(2)
 	}
 	return n
+}
+
+// watch reads a file whenever a line comes: by its name, and as it was opened first.
+func watch(args []string) error {
+	var first *os.File
+	lines := bufio.NewScanner(os.Stdin)
+	for lines.Scan() {
+		b, err := os.ReadFile(args[0])
+		fmt.Printf("named %q %t", b, err == nil)
+		if first == nil {
+			first, _ = os.Open(args[0]) // nil: it is not there yet
+		}
+		if first != nil {
+			b, err = io.ReadAll(io.NewSectionReader(first, 0, 1<<20))
+			fmt.Printf(", open %q %t", b, err == nil)
+		}
+		fmt.Println()
+	}
+	return lines.Err()
 }
 
 func appendTo(args []string) error {
