@@ -266,7 +266,11 @@ func (r *Runtime) openCredentials(sb *Sandbox, cfg Config) (*credential.Set, err
 			if sb.gate.Off() {
 				return nil
 			}
-			return sb.gate.Know(gate.Secret{Name: name, Value: value})
+			err := sb.gate.Know(gate.Secret{Name: name, Value: value})
+			if errors.Is(err, gate.ErrShort) {
+				return fmt.Errorf("it is %w, which takes %d bytes; use a longer one, or say gate.mode off in the policy (--gate off), and nothing is looked at", gate.ErrShort, gate.MinSecret)
+			}
+			return err
 		},
 	})
 }

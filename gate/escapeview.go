@@ -28,8 +28,9 @@ type escaping struct {
 	mark    byte // what an escape begins with
 	longest int  // bytes of an escape
 
-	// decode decodes the escape that data begins with. Size 0: it is none.
-	decode func(data []byte) (text []byte, size int)
+	// decode appends what the escape stands for that data begins with, at most
+	// utf8.UTFMax bytes. Size 0: it is none.
+	decode func(to, data []byte) (text []byte, size int)
 }
 
 var (
@@ -53,7 +54,8 @@ func (v *escapeView) Next(w Window, found func(Match)) Hold {
 			if i+v.longest > len(w.Data) && !w.End {
 				break // the rest of it is to come
 			}
-			if _, size := v.decode(w.Data[i:]); size == 0 {
+			v.plain = locked.Grow(v.plain[:0], utf8.UTFMax)
+			if _, size := v.decode(v.plain, w.Data[i:]); size == 0 {
 				i++
 				continue
 			}
@@ -105,12 +107,12 @@ func (v *escapeView) noise(w *Window, i int) (next int, ok bool) {
 	}
 	v.runs.scanners = v.scanners
 	first := lineBefore(w.Data, i)
-	v.plain = locked.Grow(v.plain[:0], end+1-first) // nothing is longer when it is decoded
+	v.plain = locked.Grow(v.plain[:0], end-first+utf8.UTFMax) // nothing is longer when it is decoded
 	v.plain = append(v.plain, w.Data[first:i]...)
 	for i < end {
 		if w.Data[i] == v.mark {
-			if text, size := v.decode(w.Data[i:end]); size > 0 {
-				v.plain = append(v.plain, text...)
+			if text, size := v.decode(v.plain, w.Data[i:end]); size > 0 {
+				v.plain = text
 				i += size
 				continue
 			}
@@ -132,32 +134,32 @@ func onlyHinted(scanners []Scanner) bool {
 }
 
 // urlEscape decodes %XX (RFC 3986, 2.1).
-func urlEscape(data []byte) (text []byte, size int) {
+func urlEscape(to, data []byte) (text []byte, size int) {
 	if len(data) < 3 || hexValue(data[1]) < 0 || hexValue(data[2]) < 0 {
-		return nil, 0
+		return to, 0
 	}
-	return []byte{byte(hexValue(data[1])<<4 | hexValue(data[2]))}, 3
+	return append(to, byte(hexValue(data[1])<<4|hexValue(data[2]))), 3
 }
 
 // jsonEscape decodes \uXXXX, also in pairs, and the short escapes (RFC 8259, 7).
-func jsonEscape(data []byte) (text []byte, size int) {
+func jsonEscape(to, data []byte) (text []byte, size int) {
 	if len(data) < 2 {
-		return nil, 0
+		return to, 0
 	}
 	const short, means = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
 	if i := strings.IndexByte(short, data[1]); i >= 0 {
-		return []byte{means[i]}, 2
+		return append(to, means[i]), 2
 	}
 	r, ok := utf16Escape(data)
 	if !ok {
-		return nil, 0
+		return to, 0
 	}
 	if low, ok := utf16Escape(data[6:]); ok && utf16.IsSurrogate(r) {
 		if both := utf16.DecodeRune(r, low); both != utf8.RuneError {
-			return utf8.AppendRune(nil, both), 12
+			return utf8.AppendRune(to, both), 12
 		}
 	}
-	return utf8.AppendRune(nil, r), 6
+	return utf8.AppendRune(to, r), 6
 }
 
 func utf16Escape(data []byte) (r rune, ok bool) {
@@ -186,9 +188,10 @@ func (v *escapeView) feed(w *Window, i int, found func(Match)) int {
 		case c == v.mark && i+v.longest > len(w.Data) && !w.End:
 			return i
 		case c == v.mark:
-			if d, size := v.decode(w.Data[i:]); size > 0 {
+			v.layer.data = locked.Grow(v.layer.data, utf8.UTFMax)
+			if text, size := v.decode(v.layer.data, w.Data[i:]); size > 0 {
 				v.layer.anchor(w.Start + int64(i))
-				v.layer.data = locked.Append(v.layer.data, d...)
+				v.layer.data = text
 				i += size
 				v.layer.anchor(w.Start + int64(i))
 				continue

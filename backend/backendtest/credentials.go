@@ -105,8 +105,10 @@ func sh(t testing.TB, sb *kavach.Sandbox, script string, credentials ...string) 
 var ways = []struct{ as, read, why string }{
 	{"env:KAVACH_TEST_SECRET", `printf %s "$KAVACH_TEST_SECRET"`, "a variable"},
 	{"stdin", "cat", "standard input"},
+	{"stdin", "cat /dev/stdin", "standard input by its name, for programs that want that of a file"},
 	{"fd:3", "cat <&3", "the first descriptor that there can be"},
 	{"fd:9", "cat <&9", "a descriptor with none before it"},
+	{"fd:9", "cat /dev/fd/9", "a descriptor by its name"},
 	{"file:/run/secrets/test", "cat /run/secrets/test", "a file"},
 	{"file:/srv/app/keys/test.pem", "cat /srv/app/keys/test.pem", "a file in a directory that is not there else"},
 }
@@ -115,7 +117,7 @@ func (w *lending) eachWay(t *testing.T) {
 	for _, way := range ways {
 		kind, _, _ := strings.Cut(way.as, ":")
 		value := []byte("line one of " + way.as + "\nline two, with 'quotes' and \xff\xfe bytes")
-		t.Run(way.as, func(t *testing.T) {
+		t.Run(way.read, func(t *testing.T) {
 			sb, err := w.create(t, given("test", way.as, value))
 			if err == nil && !w.has(kind) {
 				_, err = sb.Run(t.Context(), kavach.Cmd{Args: []string{"true"}})

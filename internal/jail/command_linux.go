@@ -53,11 +53,36 @@ func (j *Jail) Exec(ctx context.Context, cmd backend.Cmd) (*Command, error) {
 // ExecBy is Exec by way of the agent of a container in the jail.
 func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd) (*Command, error) {
 	before := j.OOMKills()
+	if err := j.openable(cmd); err != nil {
+		return nil, err
+	}
 	p, err := a.Exec(ctx, cmd)
 	if err != nil {
 		return nil, err
 	}
 	return &Command{Process: p, jail: j, before: before}, nil
+}
+
+// openable lets the command's user open what it reads by its name as well (/dev/fd/N):
+// a pipe has an owner and a mode, and where root made it, that is root's. Whoever gets
+// to a pipe's name, which is in /proc/PID/fd alone, can look into a process that has it.
+func (j *Jail) openable(cmd backend.Cmd) error {
+	if !j.ids.root {
+		return nil
+	}
+	for _, d := range append([]backend.Descriptor{{FD: 0, File: cmd.Stdin}}, cmd.Files...) {
+		if d.File == nil {
+			continue
+		}
+		st, err := d.File.Stat()
+		if err == nil && st.Mode()&os.ModeNamedPipe != 0 {
+			err = d.File.Chmod(0o666)
+		}
+		if err != nil {
+			return fmt.Errorf("descriptor %d of the command: %w", d.FD, err)
+		}
+	}
+	return nil
 }
 
 // Rebase counts OOM kills from now on: for one that was started before it was
