@@ -14,6 +14,7 @@ type measured struct {
 	options options
 	spawner *spawner
 	inside  *standing
+	given   *standing // whose commands get secrets
 	stage   *stage
 	modules *modules
 	rows    []*row
@@ -34,6 +35,8 @@ func newMeasured(progs *programs, o options) (*measured, error) {
 	m.rows = append(floor(s, progs), commandRows(s, progs)...)
 	m.rows = append(m.rows, libraryRows(rt)...)
 	m.rows = append(m.rows, exec...)
+	m.given, exec = secretRows(rt)
+	m.rows = append(m.rows, exec...)
 	m.rows = append(m.rows, m.stage.containerRows(s)...)
 	m.modules = newModules(progs, s)
 	m.rows = append(m.rows, m.modules.rows()...)
@@ -41,7 +44,7 @@ func newMeasured(progs *programs, o options) (*measured, error) {
 }
 
 func (m *measured) end() error {
-	return errors.Join(m.inside.end(), m.stage.end(), m.modules.end(), m.spawner.close())
+	return errors.Join(m.inside.end(), m.given.end(), m.stage.end(), m.modules.end(), m.spawner.close())
 }
 
 // measure measures what was asked for. Only a name that nothing has is an error:

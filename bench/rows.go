@@ -110,7 +110,7 @@ func (s *standing) end() error {
 func execRows(rt *kavach.Runtime, progs *programs) (*standing, []*row) {
 	const budget = 2
 	rows := []*row{
-		{name: "exec true", what: "in a running sandbox, output collected", against: rowTrue, budget: budget},
+		{name: rowExec, what: "in a running sandbox, output collected", against: rowTrue, budget: budget},
 		{name: "exec empty Go", what: "the same of the static Go program", against: rowEmpty, budget: budget},
 	}
 	s := new(standing)

@@ -68,7 +68,9 @@ func readHelper(ctx context.Context, program, name string, into []byte) (int, er
 	if err != nil {
 		return 0, fmt.Errorf("helper %s %w", program, err)
 	}
-	return copy(into, value), nil
+	size := copy(into, value)
+	clear(into[size:n]) // what stood around it
+	return size, nil
 }
 
 // runHelper runs a program until its end, and reads what it prints. It is killed, and

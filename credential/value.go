@@ -24,11 +24,14 @@ func readValue(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	n, err := readInto(ctx, ref, room)
-	defer locked.Wipe(room)
+	if err != nil || n > backend.MaxSecret {
+		n = len(room) // nobody says how much of it was used
+	}
+	defer locked.Wipe(room[:n:n])
 	switch {
 	case err != nil:
 		return nil, err
-	case n > backend.MaxSecret:
+	case n == len(room):
 		return nil, errTooLong
 	case n == 0:
 		return nil, fmt.Errorf("%s is empty; a secret has to be something", ref.Source)
