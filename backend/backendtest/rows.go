@@ -6,5 +6,5 @@ import "slices"
 
 // Rows is the whole table.
 func Rows() []Row {
-	return slices.Concat(fileRows, processRows, networkRows, kernelRows, cgroupRows, resourceRows, workspaceRows, takeoutRows)
+	return slices.Concat(fileRows, processRows, networkRows, kernelRows, cgroupRows, resourceRows, workspaceRows, takeoutRows, credentialRows)
 }

@@ -31,6 +31,7 @@ func init() {
 	maps.Copy(attempts, fileAttempts)
 	maps.Copy(attempts, processAttempts)
 	maps.Copy(attempts, exportAttempts)
+	maps.Copy(attempts, credentialAttempts)
 }
 
 func main() {
