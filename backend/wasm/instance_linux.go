@@ -48,7 +48,7 @@ func (i *instance) Start(ctx context.Context, cmd backend.Cmd) (backend.Process,
 	w := r.worker
 	_, err = ask[*wasmwire.Started](ctx, w, &wasmwire.Run{Config: r.config}, r.fds...)
 	if err == nil {
-		err = r.secrets.end()
+		err = r.secrets.End()
 	}
 	if err != nil {
 		return nil, i.failed(w, cmd, err)

@@ -69,7 +69,7 @@ func (i *instance) Load(ctx context.Context, cmd backend.Cmd, m backend.Module) 
 		err = fmt.Errorf("a worker answered %T in the place of a list of functions", answer)
 	}
 	if err == nil {
-		err = r.secrets.end()
+		err = r.secrets.End()
 	}
 	if err != nil {
 		var said *refusedError

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/agent"
 	"github.com/kavach-dev/kavach/internal/wasmwire"
 	"github.com/kavach-dev/kavach/policy"
 )
@@ -21,7 +22,7 @@ type runnable struct {
 	worker  *worker
 	config  wasmwire.Config
 	fds     []int    // stdin, stdout, stderr, unless they are the worker's; and what secrets come from
-	secrets *pouring // nil: there are none
+	secrets *agent.Pouring // nil: there are none
 	release func()   // of what fds are of; to be called when they were sent
 }
 
@@ -59,13 +60,13 @@ func (r *runnable) hand(cmd backend.Cmd) error {
 	if len(cmd.Secrets) == 0 {
 		return nil
 	}
-	if r.secrets, err = pour(cmd.Secrets); err != nil {
+	if r.secrets, err = agent.Pour(cmd.Secrets); err != nil {
 		release()
 		return err
 	}
-	r.fds = append(r.fds, int(r.secrets.from.Fd()))
+	r.fds = append(r.fds, int(r.secrets.From.Fd()))
 	r.release = func() {
-		_ = r.secrets.end() // of a module that has begun it was looked at
+		_ = r.secrets.End() // of a module that has begun it was looked at
 		release()
 	}
 	return nil

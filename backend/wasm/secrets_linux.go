@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -46,50 +45,4 @@ func withSecrets(cmd backend.Cmd) (backend.Cmd, []wasmwire.Given, error) {
 		return slices.ContainsFunc(c.Given, func(g wasmwire.Given) bool { return g.Name == name })
 	})
 	return cmd, c.Given, nil
-}
-
-// pouring is the values of secrets on their way to a worker, by a pipe: written one
-// after another from the memory that they are in, so that the kernel has the only
-// copy.
-type pouring struct {
-	from *os.File // what the worker reads
-	to   *os.File
-	over chan struct{} // closed when nothing touches the values any more
-	err  error         // that the worker did not read all; set before over is closed
-}
-
-func pour(secrets []backend.Secret) (*pouring, error) {
-	r, w, err := os.Pipe()
-	if err != nil {
-		return nil, err
-	}
-	p := &pouring{from: r, to: w, over: make(chan struct{})}
-	go func() {
-		defer close(p.over)
-		for _, s := range secrets {
-			if len(s.Value()) == 0 {
-				continue // of which the worker reads nothing, so that it may have closed the pipe
-			}
-			if _, p.err = w.Write(s.Value()); p.err != nil {
-				return
-			}
-		}
-	}()
-	return p, nil
-}
-
-// end ends it, also where the worker does not read, and says whether the pipe took
-// all: a worker that says that it has begun has read all, so that nothing is waited
-// for.
-func (p *pouring) end() error {
-	if p == nil {
-		return nil
-	}
-	p.from.Close()
-	p.to.Close() // also in the middle of a Write
-	<-p.over
-	if p.err != nil {
-		return fmt.Errorf("a worker did not read the secrets that it was given: %w", p.err)
-	}
-	return nil
 }

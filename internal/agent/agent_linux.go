@@ -81,15 +81,15 @@ func (a *Agent) Exec(ctx context.Context, cmd backend.Cmd) (*Process, error) {
 		files = append(files, d.File)
 	}
 	if len(cmd.Secrets) > 0 {
-		values, done, err := pour(cmd.Secrets)
+		values, err := Pour(cmd.Secrets)
 		if err != nil {
 			return nil, err
 		}
-		defer done()
+		defer func() { _ = values.End() }() // a guest that has not read them has refused the command
 		for _, s := range cmd.Secrets {
 			frame.Given = append(frame.Given, guest.Given{Name: s.Name, Length: uint32(len(s.Value()))})
 		}
-		files = append(files, values)
+		files = append(files, values.From)
 	}
 	fds, release, err := numbers(files)
 	if err != nil {
