@@ -21,9 +21,9 @@ import (
 type runnable struct {
 	worker  *worker
 	config  wasmwire.Config
-	fds     []int    // stdin, stdout, stderr, unless they are the worker's; and what secrets come from
+	fds     []int          // stdin, stdout, stderr, unless they are the worker's; and what secrets come from
 	secrets *agent.Pouring // nil: there are none
-	release func()   // of what fds are of; to be called when they were sent
+	release func()         // of what fds are of; to be called when they were sent
 }
 
 // runnable finds out first what the module is to get, and then takes a worker.

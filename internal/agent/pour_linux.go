@@ -49,7 +49,7 @@ func (p *Pouring) End() error {
 	p.to.Close() // also in the middle of a Write
 	<-p.over
 	if p.err != nil {
-		return fmt.Errorf("what a command was to be given was not read: %w", p.err)
+		return fmt.Errorf("the guest, or worker, did not read the secrets that it was given: %w", p.err)
 	}
 	return nil
 }
