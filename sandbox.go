@@ -66,6 +66,21 @@ func (s *Sandbox) Score() score.Score { return s.score }
 // found surely.
 func (s *Sandbox) Know(secrets ...gate.Secret) error { return s.gate.Know(secrets...) }
 
+// know has the gate look for what a command is to be given.
+func (s *Sandbox) know(given []backend.Secret) error {
+	if s.gate.Off() {
+		return nil
+	}
+	secrets := make([]gate.Secret, len(given))
+	for i, v := range given {
+		if len(v.Value()) < gate.MinSecret {
+			return &credential.Error{Name: v.Name, Err: fmt.Errorf("it is %w, which takes %d bytes; use a longer one, or have the gate look at nothing (gate.mode off, --gate off)", gate.ErrShort, gate.MinSecret)}
+		}
+		secrets[i] = gate.Secret{Name: v.Name, Value: v.Value()}
+	}
+	return s.gate.Know(secrets...)
+}
+
 // Notes is what a person should know of how the sandbox was made: what was left
 // out of a seccomp profile, for example. Empty: nothing.
 func (s *Sandbox) Notes() []string {

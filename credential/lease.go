@@ -60,8 +60,19 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	if err != nil {
 		return nil, err
 	}
+	values := make([]backend.Secret, len(refs))
 	for i := range refs {
-		if err := l.add(ctx, s, &refs[i], &c, room); err != nil {
+		if values[i], err = l.read(ctx, s, &refs[i], &c, room); err != nil {
+			return nil, &Error{refs[i].Name, err}
+		}
+	}
+	if s.options.Know != nil { // of all at once, before the first is given
+		if err := s.options.Know(values); err != nil {
+			return nil, err
+		}
+	}
+	for i := range refs {
+		if err := l.add(ctx, s, &refs[i], &c, values[i].Value()); err != nil {
 			return nil, &Error{refs[i].Name, err}
 		}
 		l.grants = append(l.grants, refs[i].grant())
@@ -69,25 +80,23 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	return l, nil
 }
 
-// add gives one secret.
-func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, room []byte) error {
-	kind, target := ref.Target()
+// read reads one secret, as the command can be given it.
+func (l *Lease) read(ctx context.Context, s *Set, ref *Ref, c *Command, room []byte) (v backend.Secret, err error) {
+	kind, _ := ref.Target()
 	if kind == policy.CredentialStdin && c.Stdin {
-		return errors.New("it is to be the command's standard input, which is something else already; give it by another way, or run the command without its own")
+		return v, errors.New("it is to be the command's standard input, which is something else already; give it by another way, or run the command without its own")
 	}
 	value, err := s.value(ctx, ref, l.arena, room)
 	if err != nil {
-		return err
+		return v, err
 	}
-	if value, err = fit(value, ref, kind); err != nil {
-		return err
-	}
-	if s.options.Know != nil {
-		if err := s.options.Know(ref.Name, value); err != nil {
-			return err
-		}
-	}
-	back, err := l.hand(ctx, s, ref, c, value, kind, target)
+	value, err = fit(value, ref, kind)
+	return backend.NewSecret(ref.Name, value), err
+}
+
+// add gives one secret.
+func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, value []byte) error {
+	back, err := l.hand(ctx, s, ref, c, value)
 	if err != nil || back == nil {
 		return err
 	}
@@ -103,8 +112,8 @@ func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, room []by
 
 // hand gives a value in the way that it is to be given, and returns what takes it
 // back; nil: nothing does, as an environment cannot be changed.
-func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []byte, kind, target string) (back func() error, err error) {
-	switch kind {
+func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []byte) (back func() error, err error) {
+	switch kind, target := ref.Target(); kind {
 	case policy.CredentialEnv:
 		c.Cmd.Secrets = append(c.Cmd.Secrets, backend.NewSecret(target, value))
 		return nil, nil

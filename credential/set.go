@@ -25,10 +25,10 @@ type Options struct {
 	// Refs are more of them. Nil: none.
 	Refs []Ref
 
-	// Know is told each value before any command is given it: what it does with it, it
-	// does before it returns. An error, and the command is not started. Nil: nobody
-	// asks.
-	Know func(name string, value []byte) error
+	// Know is told what a command is to be given, by the names of the secrets, before it
+	// is: what it does with it, it does before it returns. An error, and the command is
+	// not started. Nil: nobody asks.
+	Know func([]backend.Secret) error
 
 	// Placeholders keeps the values of those that are given as placeholders. Nil: they
 	// are refused.

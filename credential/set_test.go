@@ -73,7 +73,12 @@ func TestOpen(t *testing.T) {
 func TestKnown(t *testing.T) {
 	known := map[string]string{}
 	o := Options{Policy: &policy.Policy{}, Refs: []Ref{ref("a", "env:A", fixed("value of a\n")), ref("b", "stdin", fixed("value of b\n"))}}
-	o.Know = func(name string, value []byte) error { known[name] = string(value); return nil }
+	o.Know = func(list []backend.Secret) error {
+		for _, v := range list {
+			known[v.Name] = string(v.Value())
+		}
+		return nil
+	}
 	set, err := Open(o)
 	if err != nil {
 		t.Fatal(err)
@@ -87,18 +92,13 @@ func TestKnown(t *testing.T) {
 		t.Errorf("%v, known are %q", err, known)
 	}
 	no := errors.New("too short")
-	o.Know = func(name string, _ []byte) error {
-		if name == "b" {
-			return no
-		}
-		return nil
-	}
+	o.Know = func([]backend.Secret) error { return no }
 	if set, err = Open(o); err != nil {
 		t.Fatal(err)
 	}
-	var failed *Error
-	if _, err := set.Attach(t.Context(), Command{Cmd: new(backend.Cmd)}); !errors.Is(err, no) || !errors.As(err, &failed) || failed.Name != "b" {
-		t.Errorf("%v", err)
+	cmd = new(backend.Cmd)
+	if _, err := set.Attach(t.Context(), Command{Cmd: cmd}); !errors.Is(err, no) || cmd.Stdin != nil || len(cmd.Secrets) != 0 {
+		t.Errorf("%v, and given is %+v", err, cmd)
 	}
 }
 
