@@ -223,7 +223,7 @@ func (i *input) Read(p []byte) (int, error) {
 		return n, err
 	}
 	end := errors.Is(err, io.EOF)
-	_ = i.seen.next(p[:n], end, func(_ Match, text []byte) { i.session.remember(text) })
+	_ = i.seen.next(p[:n], end, i.session.remember)
 	if end {
 		i.end()
 	}

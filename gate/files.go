@@ -29,7 +29,7 @@ func (s *Session) File(ctx context.Context, f File) (Report, error) {
 		return Report{Verdict: Pass}, nil
 	}
 	if f.Given != nil && s.input != nil {
-		err := s.each(ctx, f, f.Given, func(_ Match, text []byte) { s.remember(text) })
+		err := s.each(ctx, f, f.Given, s.remember)
 		if ctx.Err() != nil {
 			return Report{Verdict: Block}, err
 		} // what cannot be read counts as nothing given

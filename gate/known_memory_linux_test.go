@@ -79,6 +79,7 @@ func printedForms() []byte {
 	for _, form := range formsOf(value) {
 		fmt.Fprintf(&text, "a line with %s in it\n", form)
 	}
+	fmt.Fprintf(&text, "api_key = \"%s\"\n\xff api_key = %s\xff\n", value, value)
 	fmt.Fprintf(&text, "%s\n%s\n", wrap(string(value), 10), strings.Join(strings.Split(string(value), ""), "\x00"))
 	fmt.Fprintf(&text, "{\"x\":\"\\u%04x%s\"}\n%%%02x%s\n", value[0], value[1:], value[0], value[1:])
 	fmt.Fprintf(&text, "%s\n", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString(value))))
@@ -200,11 +201,16 @@ func newMemorySearch(value []byte) (*memorySearch, error) {
 	defer set.letGo()
 	for i, form := range set.forms {
 		for _, at := range []int{0, (len(form.text) - memoryPieceSize) / 2, len(form.text) - memoryPieceSize} {
-			p := memoryPiece{form: i, view: form.view}
+			asIs, folded := memoryPiece{form: i, view: form.view}, memoryPiece{form: i, view: form.view + ", in lower case"}
 			for j, c := range form.text[at : at+memoryPieceSize] {
-				p.masked[j] = c ^ memoryMask
+				asIs.masked[j] = c ^ memoryMask
+				if 'A' <= c && c <= 'Z' {
+					c |= lower
+				}
+				folded.masked[j] = c ^ memoryMask
 			}
-			s.pieces[p.masked[0]] = append(s.pieces[p.masked[0]], p)
+			s.pieces[asIs.masked[0]] = append(s.pieces[asIs.masked[0]], asIs)
+			s.pieces[folded.masked[0]] = append(s.pieces[folded.masked[0]], folded)
 		}
 	}
 	return s, nil

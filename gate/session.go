@@ -231,9 +231,10 @@ func (s *Session) given(text []byte) bool {
 // beyond count as any when they come out.
 const maxGiven = 100_000
 
-// remember notes what was found in what the sandbox was given; nil: nobody knows.
-func (s *Session) remember(text []byte) {
-	if text == nil {
+// remember notes what was found in what the sandbox was given, unless that may not come
+// out all the same; nil: nobody knows.
+func (s *Session) remember(m Match, text []byte) {
+	if text == nil || m.Rule == KnownRule {
 		return
 	}
 	s.mu.Lock()
