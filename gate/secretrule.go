@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"regexp"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -102,9 +101,10 @@ func (r *secretRule) secret(w *Window, from, to int) (begin, end int) {
 	}
 	before := min(from, 1)
 	for _, behind := range []int{min(len(w.Data)-to, 1), 0} { // an expression may ask for what is around it
-		text := latin1(w.Data[from-before : to+behind])
-		m := r.groups[before].FindStringSubmatchIndex(text)
-		if m == nil || utf8.RuneCountInString(text[:m[1]]) != to-from+before {
+		text, forget := latin1(w.Data[from-before : to+behind])
+		defer forget()
+		m := r.groups[before].FindSubmatchIndex(text)
+		if m == nil || utf8.RuneCount(text[:m[1]]) != to-from+before {
 			continue
 		}
 		g := r.Group
@@ -117,21 +117,22 @@ func (r *secretRule) secret(w *Window, from, to int) (begin, end int) {
 			return from, to
 		}
 		at := from - before
-		return at + utf8.RuneCountInString(text[:m[2*g]]), at + utf8.RuneCountInString(text[:m[2*g+1]])
+		return at + utf8.RuneCount(text[:m[2*g]]), at + utf8.RuneCount(text[:m[2*g+1]])
 	}
 	return from, to // the whole of it, where the groups cannot be told
 }
 
-// latin1 is a string of which each character is a byte of b.
-func latin1(b []byte) string {
+// latin1 is text of which each character is a byte of b, until forget zeroes it. Where
+// b is ASCII, it is b itself.
+func latin1(b []byte) (text []byte, forget func()) {
 	if i := bytes.IndexFunc(b, func(r rune) bool { return r >= utf8.RuneSelf }); i < 0 {
-		return string(b)
+		return b, func() {}
 	}
-	var s strings.Builder
+	text = make([]byte, 0, 2*len(b))
 	for _, c := range b {
-		s.WriteRune(rune(c))
+		text = utf8.AppendRune(text, rune(c))
 	}
-	return s.String()
+	return text, func() { wipe(text) }
 }
 
 // matchBegin goes back over what Core has left out of an expression.

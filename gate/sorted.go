@@ -3,6 +3,7 @@ package gate
 import (
 	"sort"
 	"strings"
+	"unsafe"
 
 	"github.com/kavach-dev/kavach/gate/rules"
 )
@@ -26,9 +27,16 @@ func (s sortedLiterals) from(text string) int {
 	return sort.Search(len(s.list), func(i int) bool { return s.list[i].Text >= text })
 }
 
+// foldedString is data in lower case, until forget zeroes it.
+func foldedString(data []byte) (text string, forget func()) {
+	folded := foldASCII(data)
+	return unsafe.String(unsafe.SliceData(folded), len(folded)), func() { wipe(folded) }
+}
+
 func (s sortedLiterals) find(data []byte, seen int, hit func(literal, at int)) {
 	from := max(0, seen-s.longest)
-	text := string(foldASCII(data[from:]))
+	text, forget := foldedString(data[from:])
+	defer forget()
 	const shortest = 2
 	for at := 0; at+shortest <= len(text); at++ {
 		for i := s.from(text[at : at+shortest]); i < len(s.list) && s.list[i].Text[:shortest] == text[at:at+shortest]; i++ {
@@ -40,7 +48,8 @@ func (s sortedLiterals) find(data []byte, seen int, hit func(literal, at int)) {
 }
 
 func (s sortedLiterals) partial(data []byte) int {
-	tail := string(foldASCII(data[max(0, len(data)-s.longest+1):]))
+	tail, forget := foldedString(data[max(0, len(data)-s.longest+1):])
+	defer forget()
 	for start := range len(tail) {
 		rest := tail[start:]
 		for i := s.from(rest); i < len(s.list) && strings.HasPrefix(s.list[i].Text, rest); i++ {
