@@ -254,7 +254,7 @@ func (r *Runtime) openGate(id string, cfg Config) (*gate.Session, error) {
 	if g == nil {
 		g = new(gate.Gate)
 	}
-	return g.Open(gate.Options{Sandbox: id, Policy: cfg.Policy.Gate, Secrets: cfg.Secrets})
+	return g.Open(gate.Options{Sandbox: id, Policy: cfg.Policy.Gate, Secrets: cfg.Secrets, Learns: len(cfg.Policy.Credentials)+len(cfg.Credentials) > 0})
 }
 
 // openCredentials opens the credentials of a sandbox, whose gate knows each value before

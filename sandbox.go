@@ -62,7 +62,7 @@ func (s *Sandbox) Policy() policy.Policy { return s.policy }
 func (s *Sandbox) Score() score.Score { return s.score }
 
 // Know adds values that must not leave, for all commands that are started from now
-// on, and all files. The error matches gate.ErrShort where one is too short to be
+// on, and all files; for what runs already, where the sandbox has credentials or secrets. The error matches gate.ErrShort where one is too short to be
 // found surely.
 func (s *Sandbox) Know(secrets ...gate.Secret) error { return s.gate.Know(secrets...) }
 

@@ -16,10 +16,10 @@ type guard struct {
 	search  Search
 	timeout time.Duration
 	budget  *budget
-	known   *knownSet // what it may look at: held until its end
-	failed  error     // why nothing more can be looked at
-	late    *call     // that was left behind; nil: none
-	handed  bool      // what it looks at is its own, to be zeroed
+	known   *knowing // nil: nothing
+	failed  error    // why nothing more can be looked at
+	late    *call    // that was left behind; nil: none
+	handed  bool     // what it looks at is its own, to be zeroed
 	closed  bool
 }
 
@@ -68,6 +68,7 @@ func (g *guard) next(w Window) (h Hold, found []Match, err error) {
 		found []Match
 		crash any
 	}
+	g.known.refresh()
 	done := make(chan outcome, 1)
 	this := new(call)
 	go func() {

@@ -53,7 +53,10 @@ func Known(secrets []Secret) (s Scanner, short []string, err error) {
 	if err != nil {
 		return s, short, err
 	}
-	return set.scanner(), short, nil
+	if len(set.forms) == 0 {
+		return Scanner{Name: knownScanner, Version: "1", Rules: func() []Rule { return []Rule{knownRule} }}, short, nil
+	}
+	return (&knowing{set: set}).scanner(), short, nil
 }
 
 var knownRule = Rule{
@@ -63,17 +66,45 @@ var knownRule = Rule{
 	Source:      "kavach",
 }
 
-func (k *knownSet) scanner() Scanner {
-	s := Scanner{
-		Name: "known", Version: "1",
+// knowing is what one guard looks for: what its session knows, at each piece anew.
+type knowing struct {
+	session *Session  // nil: the set is all there ever is
+	set     *knownSet // held; changed between two pieces only; nil: nothing is known yet
+}
+
+// refresh has the next piece, and all that follow, be looked at for what the session
+// knows by now. What came before is no concern: nobody had it then.
+func (k *knowing) refresh() {
+	if k == nil || k.session == nil {
+		return
+	}
+	k.session.mu.Lock()
+	before, now := k.set, k.session.known
+	if now == nil || now == before { // nil: it is closed, and what is open goes on
+		k.session.mu.Unlock()
+		return
+	}
+	k.set = now.hold()
+	k.session.mu.Unlock()
+	before.letGo()
+}
+
+func (k *knowing) letGo() {
+	if k != nil {
+		k.set.letGo()
+	}
+}
+
+const knownScanner = "known"
+
+func (k *knowing) scanner() Scanner {
+	return Scanner{
+		Name: knownScanner, Version: "1",
 		Rules: func() []Rule { return []Rule{knownRule} },
-		hint:  k.hint,
+		New:   func(Subject) Search { return &knownSearch{k} },
+		hint:  func(data []byte) bool { return k.set != nil && k.set.hint(data) },
 		lines: true,
 	}
-	if len(k.forms) > 0 {
-		s.New = func(Subject) Search { return &knownSearch{k} }
-	}
-	return s
 }
 
 // hint reports whether there may be anything in data.
@@ -82,10 +113,13 @@ func (k *knownSet) hint(data []byte) bool {
 	return holdsAny(k.index, data)
 }
 
-type knownSearch struct{ set *knownSet }
+type knownSearch struct{ *knowing }
 
 func (s *knownSearch) Next(w Window, found func(Match)) Hold {
-	defer runtime.KeepAlive(s)
+	if s.set == nil {
+		return None(w)
+	}
+	defer runtime.KeepAlive(s.set)
 	s.set.index.find(w.Data, w.Fresh, func(literal, at int) {
 		f := &s.set.forms[literal]
 		if !bytes.Equal(w.Data[at:at+len(f.text)], f.text) {

@@ -38,6 +38,10 @@ type Options struct {
 	// Secrets are the values that the sandbox is given, which are copied. Nil: none
 	// yet.
 	Secrets []Secret
+
+	// Learns says that there will be more of them while commands run: then what is
+	// open by the time is looked at for them as well. Zero: only where there are some.
+	Learns bool
 }
 
 // Session is the gate of one sandbox. Its values of secrets, and all that is made of
@@ -50,9 +54,10 @@ type Session struct {
 	raised   map[string]Severity
 	timeout  time.Duration
 	external []policy.ExternalScanner
+	learns   bool
 
 	mu       sync.Mutex // guards what follows
-	scanners []Scanner  // that of known is the first
+	scanners []Scanner  // that of known comes before them
 	known    *knownSet  // nil: nothing is
 	closed   bool
 	input    map[[sha256.Size]byte]struct{} // what was found in what the sandbox was given; nil: that is not asked
@@ -71,7 +76,7 @@ var ErrClosed = errors.New("the gate of the sandbox is closed")
 // shorter than MinSecret.
 func (g *Gate) Open(o Options) (*Session, error) {
 	p := o.Policy.Effective()
-	s := &Session{gate: g, sandbox: o.Sandbox, policy: p, timeout: g.Timeout, external: p.External, raised: make(map[string]Severity)}
+	s := &Session{gate: g, sandbox: o.Sandbox, policy: p, timeout: g.Timeout, external: p.External, raised: make(map[string]Severity), learns: o.Learns}
 	if s.timeout <= 0 {
 		s.timeout = defaultTimeout
 	}
@@ -114,8 +119,9 @@ func (s *Session) Off() bool { return s.policy.Mode == policy.GateOff }
 // Collected reports that nothing is released before all of it has been looked at.
 func (s *Session) Collected() bool { return s.policy.Mode == policy.GateCollected }
 
-// Know adds values that must not leave, for all that is opened from now on. Those that
-// are known already cost nothing. The error matches ErrShort where one of them is too
+// Know adds values that must not leave: from now on, in all that is opened, and in what
+// is open already where the session knew of some, or Options.Learns said that it would.
+// Those that are known already cost nothing. The error matches ErrShort where one of them is too
 // short; the others are known. After any other error, none is.
 func (s *Session) Know(secrets ...Secret) error {
 	s.mu.Lock()
@@ -149,8 +155,8 @@ func (s *Session) Know(secrets ...Secret) error {
 	return nil
 }
 
-// know has all that is opened from now on look for these. Those of now are copied to
-// where the others are: guards may look at the old set for as long as they like.
+// know has these looked for. Those of now are copied to where the others are: guards
+// may look at the old set until their next piece.
 func (s *Session) know(all []Secret) error {
 	set, err := newKnownSet(all)
 	if err != nil {
@@ -158,7 +164,6 @@ func (s *Session) know(all []Secret) error {
 	}
 	s.known.letGo()
 	s.known = set
-	s.scanners = append([]Scanner{set.scanner()}, s.chosen()...)
 	return nil
 }
 
@@ -197,9 +202,14 @@ func (s *Session) guard(subject Subject) guard {
 		return guard{failed: ErrClosed}
 	}
 	scanners := s.scanners
+	var known *knowing
+	if s.learns || s.known != nil {
+		known = &knowing{s, s.known.hold()}
+		scanners = append([]Scanner{known.scanner()}, scanners...)
+	}
 	subject.budget = newBudget()
 	return guard{
-		timeout: s.timeout, budget: subject.budget, known: s.known.hold(),
+		timeout: s.timeout, budget: subject.budget, known: known,
 		open: func() Search { return newScan(subject, scanners) },
 	}
 }
