@@ -25,7 +25,7 @@ func (f *runFlags) environment() ([]string, error) {
 	for _, kv := range f.env {
 		key, _, given := strings.Cut(kv, "=")
 		if err := checkEnv(kv); err != nil {
-			return nil, usagef("write K=V, or K to take its value from kavach's environment", "--env %q: %v", kv, err)
+			return nil, usagef("write K=V, or K to take its value from kavach's environment", "--env %q: %v", key, err)
 		}
 		if !given {
 			value, set := os.LookupEnv(key)
