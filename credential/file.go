@@ -1,14 +1,11 @@
 package credential
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"syscall"
-
-	"github.com/kavach-dev/kavach/internal/locked"
 )
 
 // others are the permissions that let others than its owner read a file, or change it.
@@ -44,38 +41,6 @@ func onlyOurs(path string, info os.FileInfo) error {
 		return fmt.Errorf("%s belongs to another user (uid %d), who can read it; chown it, or say that it is shared", path, st.Uid)
 	}
 	return nil
-}
-
-// readWithin is readAll of what may never end: it is waited for as long as ctx has
-// time.
-func readWithin(ctx context.Context, f *os.File, what string, into []byte) (int, error) {
-	type outcome struct {
-		n   int
-		err error
-	}
-	own := locked.New() // of the one who reads, who may be left behind
-	room, err := own.Alloc(len(into))
-	if err != nil {
-		return 0, err
-	}
-	done := make(chan outcome, 1)
-	taken := make(chan struct{})
-	go func() {
-		defer own.Free()
-		n, err := readAll(f, room)
-		done <- outcome{n, err}
-		<-taken
-	}()
-	defer close(taken)
-	select {
-	case o := <-done:
-		return copy(into, room[:o.n]), o.err
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return 0, fmt.Errorf("%s did not come to its end within %v; close it when the value is written", what, patience)
-		}
-		return 0, ctx.Err()
-	}
 }
 
 // notEOF is an error that is not the end of a file.

@@ -97,6 +97,7 @@ func runHelper(ctx context.Context, path, ask string, into []byte) (n int, err e
 	killed := make(chan struct{})
 	kill := func() { // before it is reaped, so that the group is its own
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGKILL) // which may have left its group
 	}
 	stop := context.AfterFunc(ctx, func() { defer close(killed); kill(); out.Close() })
 	n, readErr := readAll(out, into)

@@ -34,8 +34,15 @@ type Lease struct {
 	arena   *locked.Arena
 	pipes   sync.WaitGroup // who writes from arena
 	grants  []Grant
-	timers  []*time.Timer
 	returns []func() error // what takes each back; more than once does nothing
+	stays   []func() error // what takes back what outlives the command
+	expire  []expiry       // those that are taken back after a time
+	timers  []*time.Timer  // of expire, once the command has started
+}
+
+type expiry struct {
+	after time.Duration
+	back  func() error
 }
 
 // Attach reads the secrets that a command is given, makes them known, and adds them to
@@ -48,6 +55,7 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	l := &Lease{arena: locked.New()}
 	defer func() {
 		if err != nil {
+			l.returns = append(l.returns, l.stays...)
 			err = errors.Join(err, l.Revoke())
 		}
 	}()
@@ -101,11 +109,13 @@ func (l *Lease) add(ctx context.Context, s *Set, ref *Ref, c *Command, value []b
 		return err
 	}
 	back = sync.OnceValue(back)
-	if ref.Lifetime != policy.LifetimeSandbox {
-		l.returns = append(l.returns, back)
+	if ref.Lifetime == policy.LifetimeSandbox {
+		l.stays = append(l.stays, back)
+		return nil
 	}
+	l.returns = append(l.returns, back)
 	if d, ends := ref.Expires(); ends {
-		l.timers = append(l.timers, time.AfterFunc(d, func() { _ = back() })) // Revoke says what is wrong
+		l.expire = append(l.expire, expiry{d, back})
 	}
 	return nil
 }
@@ -162,8 +172,12 @@ func (l *Lease) Grants() []Grant { return l.grants }
 
 // Started is called when the command has been started, or could not be: what it was
 // given is its own by then, and the values are zeroed as soon as nothing is written
-// from them.
+// from them. The time of what is given for a time begins: before that, what would be
+// taken back is in the hands of who starts the command.
 func (l *Lease) Started() {
+	for _, e := range l.expire {
+		l.timers = append(l.timers, time.AfterFunc(e.after, func() { _ = e.back() })) // Revoke says what is wrong
+	}
 	go func() {
 		l.pipes.Wait()
 		l.arena.Free()

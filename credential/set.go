@@ -63,7 +63,8 @@ type Set struct {
 
 	reading sync.Mutex // guards what follows
 	kept    *locked.Arena
-	read    map[string][]byte // by Source: values that can be read but once, in kept
+	read    map[string]*once // by Source: values that can be read but once, in kept; nil: closed
+	over    chan struct{}    // closed then
 
 	showing sync.Mutex     // guards what follows
 	shown   map[string]int // by path: how many leases show a file
@@ -71,7 +72,7 @@ type Set struct {
 
 // Open looks whether the secrets can be given at all. No value is read yet.
 func Open(o Options) (*Set, error) {
-	s := &Set{options: o, kept: locked.New(), read: make(map[string][]byte), shown: make(map[string]int)}
+	s := &Set{options: o, kept: locked.New(), read: make(map[string]*once), over: make(chan struct{}), shown: make(map[string]int)}
 	for _, c := range o.Policy.Credentials {
 		s.refs = append(s.refs, Ref{Credential: c})
 	}
@@ -150,30 +151,11 @@ func (s *Set) names() string {
 func (s *Set) Close() {
 	s.reading.Lock()
 	defer s.reading.Unlock()
+	if s.read != nil {
+		close(s.over)
+	}
 	s.read = nil
 	s.kept.Free()
-}
-
-// value reads a secret into memory of arena. What can be read but once, to its end,
-// stays in the set's own, as another command may be given it as well.
-func (s *Set) value(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) ([]byte, error) {
-	kind, _ := ref.Where()
-	if ref.From != nil || kind != policy.CredentialStdin && kind != policy.CredentialFD {
-		return readValue(ctx, ref, arena, room)
-	}
-	s.reading.Lock()
-	defer s.reading.Unlock()
-	if s.read == nil {
-		return nil, backend.ErrDestroyed
-	}
-	if s.read[ref.Source] == nil {
-		value, err := readValue(ctx, ref, s.kept, room)
-		if err != nil {
-			return nil, err
-		}
-		s.read[ref.Source] = value
-	}
-	return arena.Copy(s.read[ref.Source])
 }
 
 // show shows a file, unless another lease does so already.

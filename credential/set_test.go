@@ -149,6 +149,60 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// What is to stay until the sandbox ends stays behind a command, and not behind one that
+// could not be given all.
+func TestFilesThatStay(t *testing.T) {
+	shown := files{}
+	stays, fails := ref("a", "file:/run/secrets/a", fixed("value of a")), ref("b", "file:/run/secrets/b", fixed("value of b"))
+	stays.Lifetime = policy.LifetimeSandbox
+	set, err := Open(Options{Policy: &policy.Policy{}, Refs: []Ref{stays, fails}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown["/run/secrets/b"] = "in its way"
+	c := Command{Cmd: new(backend.Cmd), Files: shown}
+	if _, err := set.Attach(t.Context(), c); !errors.Is(err, os.ErrExist) || len(shown) != 1 {
+		t.Errorf("%v, and left is %v", err, shown)
+	}
+	delete(shown, "/run/secrets/b")
+	lease, err := set.Attach(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lease.Revoke(); err != nil || len(shown) != 1 || shown["/run/secrets/a"] == "" {
+		t.Errorf("%v, and what stays is %v", err, shown)
+	}
+}
+
+// What is given for a time is not taken from who starts the command, however short that
+// is, and is taken back when the command has been started.
+func TestExpires(t *testing.T) {
+	short := ref("a", "fd:3", fixed("value of a"))
+	short.Lifetime = "1ns"
+	set, err := Open(Options{Policy: &policy.Policy{}, Refs: []Ref{short}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := new(backend.Cmd)
+	lease, err := set.Attach(t.Context(), Command{Cmd: cmd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.Files[0].File.Stat(); err != nil || len(lease.timers) != 0 {
+		t.Errorf("%v, and %d timers run before the command does", err, len(lease.timers))
+	}
+	lease.Started()
+	for err == nil { // until the timer has closed it
+		_, err = cmd.Files[0].File.Stat()
+	}
+	if !errors.Is(err, os.ErrClosed) {
+		t.Error(err)
+	}
+	if err := lease.Revoke(); err != nil {
+		t.Error(err)
+	}
+}
+
 // holder is what a network policy would be.
 type holder struct{ held map[string]string }
 

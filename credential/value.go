@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +23,11 @@ func readValue(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) 
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	n, err := readInto(ctx, ref, room)
+	return keep(ref, arena, room, n, err)
+}
+
+// keep copies the n bytes of room that were read into memory of arena, and zeroes room.
+func keep(ref *Ref, arena *locked.Arena, room []byte, n int, err error) ([]byte, error) {
 	if err != nil || n > backend.MaxSecret {
 		n = len(room) // nobody says how much of it was used
 	}
@@ -59,19 +63,6 @@ func readInto(ctx context.Context, ref *Ref, into []byte) (n int, err error) {
 		return copy(into, secret), nil
 	case kind == policy.CredentialFile:
 		return readFile(value, ref.Shared, into)
-	case kind == policy.CredentialStdin:
-		return readWithin(ctx, os.Stdin, "standard input", into)
-	case kind == policy.CredentialFD:
-		fd, err := strconv.Atoi(value)
-		if err != nil {
-			return 0, err
-		}
-		f := os.NewFile(uintptr(fd), ref.Source)
-		if f == nil {
-			return 0, fmt.Errorf("%s is no descriptor", ref.Source)
-		}
-		defer f.Close() // it was read to its end
-		return readWithin(ctx, f, "descriptor "+value, into)
 	case kind == policy.CredentialCommand:
 		return readHelper(ctx, value, ref.Name, into)
 	}

@@ -1,0 +1,105 @@
+package credential
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/locked"
+	"github.com/kavach-dev/kavach/policy"
+)
+
+// once is what can be read but once, to its end. It is read for the first command that
+// is to have it, and by nobody else: two who read would each have a part. Who does not
+// wait any more leaves it to be read for the next.
+type once struct {
+	done  chan struct{} // closed when what follows is set
+	value []byte        // in the set's own memory
+	err   error
+}
+
+func (r *Ref) readOnce() bool {
+	kind, _ := r.Where()
+	return r.From == nil && (kind == policy.CredentialStdin || kind == policy.CredentialFD)
+}
+
+// value reads a secret into memory of arena.
+func (s *Set) value(ctx context.Context, ref *Ref, arena *locked.Arena, room []byte) ([]byte, error) {
+	if !ref.readOnce() {
+		return readValue(ctx, ref, arena, room)
+	}
+	o, err := s.begin(ref)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-o.done:
+	case <-s.over:
+	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, fmt.Errorf("%s did not come to its end within %v; close it when the value is written", ref.Source, patience)
+		}
+		return nil, ctx.Err()
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	switch {
+	case s.read == nil:
+		return nil, backend.ErrDestroyed
+	case o.err != nil:
+		return nil, o.err
+	}
+	return arena.Copy(o.value)
+}
+
+// begin begins to read a source, unless that was done.
+func (s *Set) begin(ref *Ref) (*once, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.read == nil {
+		return nil, backend.ErrDestroyed
+	}
+	o := s.read[ref.Source]
+	if o == nil {
+		o = &once{done: make(chan struct{})}
+		s.read[ref.Source] = o
+		go func() { // nobody can end a read: where there is no end, it is left behind
+			defer close(o.done)
+			o.value, o.err = s.toEnd(ref)
+		}()
+	}
+	return o, nil
+}
+
+// toEnd reads a source to its end.
+func (s *Set) toEnd(ref *Ref) ([]byte, error) {
+	own := locked.New()
+	defer own.Free()
+	room, err := own.Alloc(backend.MaxSecret + 1)
+	if err != nil {
+		return nil, err
+	}
+	f := os.Stdin
+	if kind, number := ref.Where(); kind == policy.CredentialFD {
+		fd, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, err
+		}
+		if f, err = takeOver(fd, ref.Source); err != nil {
+			return nil, err
+		}
+		defer f.Close()
+	}
+	n, err := readAll(f, room)
+	if err == nil && n == 0 {
+		return nil, fmt.Errorf("%s is empty, or was read already, for another sandbox; a secret has to be something", ref.Source)
+	}
+	s.reading.Lock() // of who lets the memory go
+	defer s.reading.Unlock()
+	return keep(ref, s.kept, room, n, err)
+}
