@@ -27,7 +27,10 @@ func frames() []Frame {
 			},
 			Rlimits: []Rlimit{{Resource: 7, Value: 1}}, Tasks: 4, Probe: true, ProbeForks: true,
 		},
-		&Exec{ID: 1, Args: []string{"sh", "", "a\x00b"}, Env: []string{"A=1"}, Dir: "/", Terminal: true, Rows: 24, Cols: 80},
+		&Exec{
+			ID: 1, Args: []string{"sh", "", "a\x00b"}, Env: []string{"A=1"}, Dir: "/", Terminal: true, Rows: 24, Cols: 80,
+			FDs: []uint32{3, 1<<32 - 1}, Given: []Given{{Name: "A", Length: 1<<32 - 1}, {}},
+		},
 		&Resize{ID: 1, Rows: 25, Cols: 81},
 		&Signal{ID: 1<<32 - 1, Signal: 9},
 		&Kill{ID: 2},

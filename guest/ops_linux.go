@@ -49,6 +49,11 @@ func (b *builder) do(op *Op, tree int) error {
 		return b.scratch(op)
 	case OpWorkspace:
 		return b.workspace(op, tree)
+	case OpPin:
+		if err := b.mkdir(op.Path, 0o755); err != nil {
+			return err
+		}
+		return b.cover(op.Path, copyTree)
 	case OpMemory:
 		return b.memory(op, tree)
 	case OpProc:
@@ -183,7 +188,9 @@ func (b *builder) attachMade(tree int, p string) error {
 	if err != nil {
 		return err
 	}
+	how := beneath(unix.O_PATH)
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		how.Flags |= unix.O_DIRECTORY // an image may have a file there
 		err = unix.Mkdirat(dir, base, 0o755)
 	} else {
 		err = unix.Mknodat(dir, base, unix.S_IFREG|0o644, 0)
@@ -194,7 +201,7 @@ func (b *builder) attachMade(tree int, p string) error {
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	at, err := unix.Openat2(dir, base, beneath(unix.O_PATH))
+	at, err := unix.Openat2(dir, base, how)
 	if err != nil {
 		return err
 	}
@@ -271,10 +278,14 @@ func (b *builder) mask(at int) (int, error) {
 	return b.cloneStage(name, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOEXEC)
 }
 
+// copyTree makes a copy of what is there, with its mounts.
+func copyTree(at int) (int, error) {
+	return unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
+}
+
 // readonly makes a read-only copy of what is there.
 func (b *builder) readonly(at int) (int, error) {
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE)
-	tree, err := unix.OpenTree(at, "", flags)
+	tree, err := copyTree(at)
 	if err != nil {
 		return -1, err
 	}

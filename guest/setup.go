@@ -141,6 +141,7 @@ const (
 	OpCgroup                      // the cgroup 2 hierarchy (cgroups(7)); an empty directory, where it is not to be had
 	OpWorkspace                   // an overlay at Path over the tree in Source, its upper layer on the stage
 	OpCopy                        // a copy of those layers on the stage, at Path, for where there is no overlay
+	OpPin                         // the directory that is there, or is made, as a mount of its own, which nobody can move
 	OpMemory                      // a directory that is nowhere but in memory, read-only; the host writes to it, by a descriptor
 )
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -31,6 +32,8 @@ func Credentials(t *testing.T, b backend.Backend, adapt func(*policy.Policy), wi
 	t.Run("refusals", w.refusals)
 	if w.has(policy.CredentialFile) {
 		t.Run("files", w.files)
+		t.Run("moved", w.moved)
+		t.Run("kept open", w.keptOpen)
 	}
 	t.Run("lifetime", w.lifetime)
 	t.Run("of some", w.some)
@@ -223,6 +226,44 @@ func (w *lending) files(t *testing.T) {
 	}
 	if got := sh(t, sb, "ls /run/secrets; cat "+at, ""); strings.Contains(got, "in a file") || strings.Contains(got, "other\n") {
 		t.Errorf("when it was taken back: %q", got)
+	}
+}
+
+// What is above a file cannot be moved away either, so that nobody puts another in its
+// place, for the next command to read.
+func (w *lending) moved(t *testing.T) {
+	writable := *w
+	writable.adapt = func(p *policy.Policy) {
+		if w.adapt != nil {
+			w.adapt(p)
+		}
+		p.Filesystem.Writable, p.Filesystem.Landlock = true, policy.Off
+	}
+	for _, at := range []string{"/run/secrets/test", "/srv/app/keys/test", "/tmp/app/keys/test"} {
+		above := path.Dir(path.Dir(at))
+		fake := fmt.Sprintf("mv %s /tmp/moved || mv %s %s.moved; mkdir -p %s; echo a fake > %s", above, above, above, path.Dir(at), at)
+		sb := writable.mustCreate(t, given("test", "file:"+at, []byte("in a file")))
+		sh(t, sb, fake, "")
+		if got := sh(t, sb, "cat "+at); got != "in a file" {
+			t.Errorf("%s: %q", fake, got)
+		}
+		if got := sh(t, sb, "touch "+above+"/beside && rm "+above+"/beside && echo through"); got != "through\n" {
+			t.Errorf("beside %s: %q", path.Dir(at), got)
+		}
+		if got := sh(t, writable.mustCreate(t), "mkdir -p "+path.Dir(at)+"; "+fake+"; cat "+at); !strings.HasSuffix(got, "a fake\n") {
+			t.Errorf("where there is no secret: %q: what was tried shows nothing", got)
+		}
+	}
+}
+
+// What keeps a file open that was taken back is not in the way of the next.
+func (w *lending) keptOpen(t *testing.T) {
+	const at = "/run/secrets/test"
+	sb := w.mustCreate(t, given("test", "file:"+at, []byte("in a file")))
+	for n := range 8 {
+		if got := sh(t, sb, "exec 7<"+at+"; (exec sleep 60) >/dev/null 2>&1 & cat "+at); got != "in a file" {
+			t.Fatalf("after %d that were kept: %q", n, got)
+		}
 	}
 }
 

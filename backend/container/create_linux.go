@@ -67,8 +67,7 @@ func (b *Backend) create(ctx context.Context, spec backend.Spec, cfg jail.Config
 	config := newSpec(o)
 	if b.Kind == GVisor {
 		adaptSpec(config, o, cfg.Loopback)
-		config.Mounts = append(config.Mounts, writableMounts(&spec.Policy)...)
-		config.Mounts = append(config.Mounts, secretMounts(spec.SecretFiles)...)
+		config.Mounts = append(config.Mounts, knownMounts(&spec.Policy, &cfg)...)
 		cfg.Container.UserNS, cfg.Container.Devices = -1, b.devices()
 		cfg.Container.Memory, cfg.Container.Tasks = sentryMemory, sentryTasks+stubTasks*max(cfg.PIDs, 0)
 	}

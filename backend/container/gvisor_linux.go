@@ -96,33 +96,30 @@ func nested(id int) []specs.LinuxIDMapping {
 	return []specs.LinuxIDMapping{{ContainerID: uint32(id), HostID: uint32(host), Size: 1}}
 }
 
-// writableMounts are what is to be written to, as mounts that the sentry knows of:
-// to it the root directory is one, whatever is mounted in there for the gofer, and
-// read-only as a whole. What the keeper has mounted read-only stays so.
-func writableMounts(p *policy.Policy) (list []specs.Mount) {
-	for _, m := range p.Filesystem.Mounts {
-		if m.Access == "" || m.Access == policy.AccessRead {
-			continue
-		}
-		target := cmp.Or(m.Target, m.Source)
+// knownMounts are mounts that the sentry knows of: to it the root directory is one,
+// whatever is mounted in there for the gofer. What is to be written to has to be one, as
+// the root directory is read-only as a whole else; what the keeper has mounted read-only
+// stays so. So have the directories of secret files, as what is in the root directory is
+// looked at once, and these come and go; and what is above them, which could be moved
+// away else.
+func knownMounts(p *policy.Policy, cfg *jail.Config) (list []specs.Mount) {
+	add := func(at string, options ...string) {
 		list = append(list, specs.Mount{
-			Destination: target, Type: "bind", Source: jail.Bundle + "/rootfs" + target, Options: []string{"rbind", "rw", "nosuid", "nodev"},
+			Destination: at, Type: "bind", Source: jail.Bundle + "/rootfs" + at, Options: append(options, "nosuid", "nodev"),
 		})
+	}
+	for _, m := range p.Filesystem.Mounts {
+		if m.Access != "" && m.Access != policy.AccessRead {
+			add(cmp.Or(m.Target, m.Source), "rbind", "rw")
+		}
+	}
+	for _, parent := range cfg.SecretParents() {
+		add(parent, "rbind", "rw")
+	}
+	for _, file := range cfg.SecretFiles {
+		add(path.Dir(file), "bind", "ro", "noexec")
 	}
 	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) }) // what is above comes first
-	return list
-}
-
-// secretMounts are the directories of secret files, as mounts that the sentry knows
-// of: what it takes for a part of the root directory it looks at once, and these
-// files come and go.
-func secretMounts(files []string) (list []specs.Mount) {
-	for _, file := range files {
-		list = append(list, specs.Mount{
-			Destination: path.Dir(file), Type: "bind", Source: jail.Bundle + "/rootfs" + path.Dir(file), Options: []string{"bind", "ro", "nosuid", "nodev", "noexec"},
-		})
-	}
-	slices.SortFunc(list, func(a, b specs.Mount) int { return cmp.Compare(a.Destination, b.Destination) })
 	return slices.CompactFunc(list, func(a, b specs.Mount) bool { return a.Destination == b.Destination })
 }
 

@@ -66,6 +66,7 @@ func (j *Jail) ExecBy(ctx context.Context, a *agent.Agent, cmd backend.Cmd) (*Co
 // openable lets the command's user open what it reads by its name as well (/dev/fd/N):
 // a pipe has an owner and a mode, and where root made it, that is root's. Whoever gets
 // to a pipe's name, which is in /proc/PID/fd alone, can look into a process that has it.
+// Nobody gets an end to write to by it.
 func (j *Jail) openable(cmd backend.Cmd) error {
 	if !j.ids.root {
 		return nil
@@ -76,7 +77,7 @@ func (j *Jail) openable(cmd backend.Cmd) error {
 		}
 		st, err := d.File.Stat()
 		if err == nil && st.Mode()&os.ModeNamedPipe != 0 {
-			err = d.File.Chmod(0o666)
+			err = d.File.Chmod(0o444)
 		}
 		if err != nil {
 			return fmt.Errorf("descriptor %d of the command: %w", d.FD, err)

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -40,10 +40,32 @@ func (c *Config) secretDirs() []string {
 	return slices.Compact(slices.Sorted(slices.Values(dirs)))
 }
 
-// memoryOps make the directories. Passed says that they come as descriptors.
-func (c *Config) memoryOps(passed bool) (ops []guest.Op, err error) {
+// SecretParents are the directories above those of SecretFiles that commands could
+// move away, with all that is below, and put others in their place. A mount cannot be
+// moved, so each of these is made one.
+func (c *Config) SecretParents() (parents []string) {
 	for _, dir := range c.secretDirs() {
-		if err := c.mayCover(dir); err != nil {
+		top, writable := "/", c.Writable
+		for _, scratch := range []string{"/tmp", "/dev/shm"} {
+			if c.Scratch > 0 && fileBelow(scratch, dir) {
+				top, writable = scratch, true // which is a mount itself
+			}
+		}
+		for at := path.Dir(dir); writable && at != top && at != "/"; at = path.Dir(at) {
+			parents = append(parents, at)
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(parents)))
+}
+
+// memoryOps make the directories, after the ops that make all else. Passed says that
+// they come as descriptors.
+func (c *Config) memoryOps(made []guest.Op, passed bool) (ops []guest.Op, err error) {
+	for _, parent := range c.SecretParents() {
+		ops = append(ops, guest.Op{Kind: guest.OpPin, Path: parent})
+	}
+	for _, dir := range c.secretDirs() {
+		if err := c.mayCover(dir, made); err != nil {
 			return nil, err
 		}
 		op := guest.Op{Kind: guest.OpMemory, Path: dir}
@@ -57,7 +79,8 @@ func (c *Config) memoryOps(passed bool) (ops []guest.Op, err error) {
 
 // mayCover refuses a directory that is something else's as well: files in memory hide
 // what is there, and a mount that was in it would be the host's to be made in.
-func (c *Config) mayCover(dir string) error {
+// Made is what the sandbox has of its own.
+func (c *Config) mayCover(dir string, made []guest.Op) error {
 	refuse := func(why string) error {
 		return fmt.Errorf("secret files in %s: %s; give them a directory of their own, such as /run/secrets", dir, why)
 	}
@@ -73,12 +96,48 @@ func (c *Config) mayCover(dir string) error {
 	if slices.Contains(own, dir) || fileBelow("/proc", dir) || fileBelow("/dev", dir) || fileBelow("/sys", dir) {
 		return refuse("others use it")
 	}
+	for i := range made {
+		if inOrOver(dir, &made[i]) {
+			return refuse("it is in, or over, " + made[i].Path + ", which each sandbox has")
+		}
+	}
 	for _, root := range c.layers() {
-		if entries, err := os.ReadDir(filepath.Join(root, dir)); err == nil && len(entries) > 0 {
+		if hasFiles(root, dir) {
 			return refuse("the root directory has files there, which would not be seen")
 		}
 	}
 	return nil
+}
+
+// inOrOver reports whether a directory would hide what op makes, or be made in what is
+// no directory of the sandbox's own: a link, a file, a part of the host.
+func inOrOver(dir string, op *guest.Op) bool {
+	switch op.Kind {
+	case guest.OpLayer, guest.OpOverlay, guest.OpCopy: // the root directory
+		return false
+	case guest.OpMask:
+		return fileBelow(op.Path, dir)
+	case guest.OpDir, guest.OpScratch:
+		return fileBelow(dir, op.Path)
+	}
+	return fileBelow(dir, op.Path) || fileBelow(op.Path, dir)
+}
+
+// hasFiles reports whether a directory of a layer has any. A link that leads out of the
+// layer, where an image may have one to anything of the host's, is not followed.
+func hasFiles(layer, dir string) bool {
+	root, err := os.OpenRoot(layer)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
+	f, err := root.OpenFile(strings.TrimPrefix(dir, "/"), os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	names, _ := f.Readdirnames(1) // an error is that there are none
+	return len(names) > 0
 }
 
 // makeMemory makes the file systems that go to the guest. Fds are the guest's, and the
@@ -104,10 +163,15 @@ func (j *Jail) makeMemory() (fds []int, err error) {
 // (arm64).
 const maxSecretFile = backend.MaxSecret
 
+// keptInodes is how many files that were taken back, and so are empty, commands may
+// still have open: each is an inode, of a kilobyte of the kernel's, until the last
+// closes it.
+const keptInodes = 4096
+
 // newMemory makes a tmpfs for so many files of the largest size. A kernel that has no
 // noswap does without.
 func newMemory(files int) (int, error) {
-	options := [][2]string{{"mode", "0755"}, {"size", strconv.Itoa((files + 1) * maxSecretFile)}, {"nr_inodes", strconv.Itoa(files + 2)}}
+	options := [][2]string{{"mode", "0755"}, {"size", strconv.Itoa((files + 1) * maxSecretFile)}, {"nr_inodes", strconv.Itoa(files + 2 + keptInodes)}}
 	fd, err := guest.NewMount("tmpfs", append(options, [2]string{"noswap", ""}))
 	if err == nil {
 		return fd, nil
@@ -138,6 +202,9 @@ func (j *Jail) Give(file string, content []byte) error {
 		return fmt.Errorf("secret file %s: %w", file, os.ErrExist)
 	}
 	f, err := j.writeSecret(dir, path.Base(file), content)
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("secret file %s: commands have written all that they may (filesystem.tmp_size), or keep open what was taken back: %w", file, err)
+	}
 	if err != nil {
 		return fmt.Errorf("secret file %s: %w", file, err)
 	}

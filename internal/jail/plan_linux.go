@@ -137,7 +137,7 @@ func plan(c *Config, as ids) (ops []guest.Op, sources []source, err error) {
 			ops = append(ops, guest.Op{Kind: guest.OpReadonly, Path: p})
 		}
 	}
-	secrets, err := c.memoryOps(as.root)
+	secrets, err := c.memoryOps(ops, as.root)
 	return append(ops, secrets...), sources, err
 }
 
