@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -68,12 +69,32 @@ func parseSecret(text string) (policy.Credential, error) {
 	if err := c.Check(false); err != nil {
 		return policy.Credential{}, ofSecret(&c, err)
 	}
-	if _, set := os.LookupEnv(value); kind == policy.CredentialEnv && !set {
-		// Not which: with env:$TOKEN it is the value.
-		return policy.Credential{}, usagef("export it, and write its name with no $ before it, as in TOKEN=env:TOKEN",
-			"--secret %s: the variable behind env: is not set in kavach's environment", c.Name)
+	return c, leadsSomewhere(c.Name, kind, value)
+}
+
+// leadsSomewhere says that a source leads to nothing, but not which: with env:$TOKEN, or
+// file:$TOKEN, it is the value. What begins as a path does is one.
+func leadsSomewhere(name, kind, value string) error {
+	if strings.HasPrefix(value, "/") || strings.HasPrefix(value, ".") {
+		return nil
 	}
-	return c, nil
+	const there = "write the path of one that is there, as in TOKEN=%s; a value itself goes into a variable, and that is TOKEN=env:VARIABLE"
+	switch kind {
+	case policy.CredentialEnv:
+		if _, set := os.LookupEnv(value); !set {
+			return usagef("export it, and write its name with no $ before it, as in TOKEN=env:TOKEN",
+				"--secret %s: the variable behind env: is not set in kavach's environment", name)
+		}
+	case policy.CredentialFile:
+		if _, err := os.Stat(value); err != nil {
+			return usagef(fmt.Sprintf(there, "file:./token"), "--secret %s: the file behind file: is not to be found", name)
+		}
+	case policy.CredentialCommand:
+		if _, err := exec.LookPath(value); err != nil {
+			return usagef(fmt.Sprintf(there, "cmd:./program"), "--secret %s: the program behind cmd: is not to be found, or to be run", name)
+		}
+	}
+	return nil
 }
 
 // shownToAll is the error for what may be a value.

@@ -10,11 +10,7 @@ import (
 
 func TestParseSecret(t *testing.T) {
 	t.Setenv("TOKEN_HERE", "of no interest")
-	t.Chdir(t.TempDir())
-	cwd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cwd := withFiles(t, "key", "a=b", "ask")
 	tests := []struct {
 		text string
 		want policy.Credential
@@ -24,6 +20,7 @@ func TestParseSecret(t *testing.T) {
 		{"T=stdin,as=file:/run/secrets/t", policy.Credential{Name: "T", Source: "stdin", As: "file:/run/secrets/t"}, "another way"},
 		{"T=fd:3,as=fd:4,lifetime=10m", policy.Credential{Name: "T", Source: "fd:3", As: "fd:4", Lifetime: "10m"}, "and for how long"},
 		{"T=file:key,shared", policy.Credential{Name: "T", Source: "file:" + cwd + "/key", Shared: true}, "a path that is relative"},
+		{"T=file:./none", policy.Credential{Name: "T", Source: "file:" + cwd + "/none"}, "what begins as a path does may be made yet"},
 		{"T=file:/a/../b", policy.Credential{Name: "T", Source: "file:/b"}, "one that is not clean"},
 		{"T=file:a=b", policy.Credential{Name: "T", Source: "file:" + cwd + "/a=b"}, "the first = ends the name"},
 		{"T=cmd:./ask", policy.Credential{Name: "T", Source: "cmd:" + cwd + "/ask"}, "a program by its path"},
@@ -36,6 +33,24 @@ func TestParseSecret(t *testing.T) {
 			t.Errorf("%s: %s: %+v, %v", tt.why, tt.text, got, err)
 		}
 	}
+}
+
+// withFiles makes files that can be run in a directory, which is the current one, and
+// PATH, from then on.
+func withFiles(t *testing.T, names ...string) (cwd string) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", cwd)
+	for _, name := range names {
+		if err := os.WriteFile(name, []byte("of no interest"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cwd
 }
 
 // What is no source may be the value: no error repeats any of it, wherever it stands.
@@ -64,6 +79,11 @@ func TestParseSecretRefuses(t *testing.T) {
 		{"T=env:", "env: is not followed by the name of a variable", "no variable"},
 		{"T=fd:" + value, "fd: is not followed by the number of a descriptor", "no number"},
 		{"T=fd:0", "fd: is not followed by the number of a descriptor", "that is stdin"},
+		{"T=file:" + value, "--secret T: the file behind file: is not to be found", "file:$TOKEN"},
+		{"T=file:" + strings.Repeat(value, 30), "is not to be found", "longer than the name of any file"},
+		{"T=file:a/" + value, "is not to be found", "with a slash in it"},
+		{"T=cmd:" + value, "--secret T: the program behind cmd: is not to be found", "cmd:$TOKEN"},
+		{"T=cmd:a/" + value, "is not to be found", "with a slash in it"},
 		{"T=file:", "file: is not followed by a path", "no path"},
 		{"T=file:~/" + value, "nobody expands the ~", "the shell does not, there"},
 		{"T=cmd:", "cmd: is not followed by a program", "no program"},
@@ -126,6 +146,7 @@ func TestNoErrorRepeatsAValue(t *testing.T) {
 // What a flag names takes the place of what the policy has of that name.
 func TestApplySecrets(t *testing.T) {
 	t.Setenv("TOKEN_HERE", "of no interest")
+	withFiles(t, "ask")
 	of := func(name, source string) policy.Credential { return policy.Credential{Name: name, Source: source} }
 	p := policy.Policy{Credentials: []policy.Credential{of("A", "env:A1"), of("B", "env:B1")}}
 	kept := p.Credentials

@@ -10,7 +10,6 @@ package locked
 import (
 	"errors"
 	"runtime"
-	"slices"
 	"sync"
 	"unsafe"
 )
@@ -119,7 +118,7 @@ func Grow(b []byte, n int) []byte {
 	if more > little {
 		more /= 4
 	}
-	grown := slices.Grow([]byte(nil), len(b)+max(n, more))[:len(b)]
+	grown := make([]byte, len(b), len(b)+max(n, more))
 	copy(grown, b)
 	Wipe(b)
 	return grown
