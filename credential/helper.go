@@ -11,9 +11,15 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/kavach-dev/kavach/backend"
 )
+
+// heldGrace is how long a helper's output is read when it has ended, and something that
+// it left behind, as those do that start an agent, holds its stdout open. What it has
+// printed itself is in the pipe by then.
+const heldGrace = 200 * time.Millisecond
 
 // dialect is how a helper program is asked, and what it answers.
 type dialect struct {
@@ -100,11 +106,18 @@ func runHelper(ctx context.Context, path, ask string, into []byte) (n int, err e
 		_ = syscall.Kill(cmd.Process.Pid, syscall.SIGKILL) // which may have left its group
 	}
 	stop := context.AfterFunc(ctx, func() { defer close(killed); kill(); out.Close() })
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if awaitEnd(cmd.Process.Pid) {
+			_ = out.SetReadDeadline(time.Now().Add(heldGrace))
+		}
+	}()
 	n, readErr := readAll(out, into)
 	if n > backend.MaxSecret {
 		kill()
 	}
-	awaitEnd(cmd.Process.Pid)
+	<-over
 	if !stop() {
 		<-killed
 	}
@@ -116,7 +129,7 @@ func runHelper(ctx context.Context, path, ask string, into []byte) (n int, err e
 		return 0, ctx.Err()
 	case n > backend.MaxSecret:
 		return 0, fmt.Errorf("printed more than %d bytes", backend.MaxSecret)
-	case readErr != nil:
+	case readErr != nil && !errors.Is(readErr, os.ErrDeadlineExceeded):
 		return 0, fmt.Errorf("could not be read from: %w", readErr)
 	}
 	return n, err

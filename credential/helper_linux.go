@@ -3,9 +3,12 @@ package credential
 import "golang.org/x/sys/unix"
 
 // awaitEnd waits until a child has ended, and leaves it to be reaped.
-func awaitEnd(pid int) {
-	for unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil) == unix.EINTR {
+func awaitEnd(pid int) (ended bool) {
+	err := error(unix.EINTR)
+	for err == unix.EINTR {
+		err = unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 	}
+	return err == nil
 }
 
 // noCore keeps a helper, whose memory holds the value, from dumping core: 1 is too

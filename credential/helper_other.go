@@ -2,8 +2,8 @@
 
 package credential
 
-// awaitEnd does nothing: who reaps the child waits for it.
-func awaitEnd(int) {}
+// awaitEnd does not wait: who reaps the child does.
+func awaitEnd(int) (ended bool) { return false }
 
 // noCore does nothing: what RLIMIT_CORE Kavach has, the helper has.
 func noCore(int) {}

@@ -55,6 +55,9 @@ func TestHelper(t *testing.T) {
 		{"deaf", `echo a-value`, "a-value", "", "one that does not ask for the name"},
 		{"spaces", `echo '  two words  '`, "  two words  ", "", "blanks are the value's own"},
 		{"daemon", `(sleep 300 >/dev/null 2>&1 &) ; echo a-value`, "a-value", "", "what it leaves behind, as agents do, is not waited for"},
+		{"agent", `(sleep 40 &) ; echo a-value`, "a-value", "", "nor where that holds its stdout open"},
+		{"agent-much", `(sleep 40 &) ; head -c 65536 /dev/zero | tr '\0' x`, strings.Repeat("x", backend.MaxSecret), "", "all that it printed is read"},
+		{"agent-none", `(sleep 40 &) ; exit 0`, "", "printed nothing", "it has ended, and no value comes any more"},
 		{"fails", `echo ` + secret + `; echo ` + secret + ` >&2; exit 3`, "", "exit status 3", "a value of a helper that failed is none"},
 		{"killed", `echo ` + secret + `; kill -9 $$`, "", "killed", "a signal"},
 		{"nothing", `true`, "", "printed nothing", "no value"},
@@ -85,7 +88,7 @@ func TestHelper(t *testing.T) {
 
 // One that hangs is ended, with what it has started, when nobody waits any more.
 func TestHelperHangs(t *testing.T) {
-	for _, text := range []string{"sleep 1000", "sleep 1000 & wait", "exec >&-; sleep 1000", "(sleep 1000) & exit 0"} {
+	for _, text := range []string{"sleep 1000", "sleep 1000 & wait", "exec >&-; sleep 1000", "trap '' TERM; sleep 1000 & wait"} {
 		ctx, cancel := context.WithCancel(t.Context())
 		marker := filepath.Join(t.TempDir(), "started")
 		go func() {
