@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"errors"
 	"path"
 	"runtime"
 	"strings"
@@ -158,6 +159,9 @@ func above(fds []int, places int) error {
 			continue
 		}
 		moved, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, places)
+		if errors.Is(err, unix.EINVAL) {
+			err = unix.EMFILE // there may be no such number (RLIMIT_NOFILE): it says so
+		}
 		if err != nil {
 			return err
 		}

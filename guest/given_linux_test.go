@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kavach-dev/kavach/internal/wire"
 )
 
 // What a frame says of descriptors has to fit those that came with it.
@@ -37,6 +39,21 @@ func TestPlaces(t *testing.T) {
 		if !slices.Equal(got, tt.want) || (err == nil) != (tt.want != nil) {
 			t.Errorf("%s: %v, %v, want %v", tt.why, got, err, tt.want)
 		}
+	}
+}
+
+// Descriptors are moved out of the way, or it is said that there is no room for them.
+func TestAbove(t *testing.T) {
+	fds := make([]int, 2)
+	if err := unix.Pipe2(fds, unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { wire.CloseAll(fds) }()
+	if err := above(fds, 60); err != nil || fds[0] < 60 || fds[1] < 60 {
+		t.Errorf("%v, %v", fds, err)
+	}
+	if err := above(fds, 1<<30); !errors.Is(err, unix.EMFILE) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -416,3 +416,32 @@ func TestSilentGuest(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A guest that does not read the secrets that it is given keeps nobody: when Exec has
+// returned, nothing writes them any more, whatever was said.
+func TestHostileToSecrets(t *testing.T) {
+	value := make([]byte, backend.MaxSecret)
+	var secrets []backend.Secret
+	for _, name := range []string{"A", "B", "C"} { // more than a pipe holds
+		secrets = append(secrets, backend.NewSecret(name, value))
+	}
+	for _, does := range []string{"ok", "odd errno", "garbage", "leave", "silent"} {
+		j, _, err := hostileJail(t, t.Context(), behave)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files, goroutines := fdCount(t), runtime.NumGoroutine()
+		until := patience
+		if does == "silent" {
+			until = 200 * time.Millisecond
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), until)
+		_, err = j.Exec(ctx, backend.Cmd{Args: []string{does}, Dir: "/", Secrets: secrets})
+		if (err == nil) != (does == "ok") {
+			t.Errorf("%s: %v", does, err)
+		}
+		cancel()
+		clear(value) // the race detector sees who still has it
+		settles(t, files, goroutines)
+	}
+}
