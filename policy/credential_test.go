@@ -100,6 +100,7 @@ func TestCredentialsRefused(t *testing.T) {
 		{as("file:token"), noAsFile, "relative"},
 		{as("file:/"), noAsFile, "no file"},
 		{as("file:/run/secrets/"), noAsFile, "two spellings"},
+		{as("file:/run/secrets/" + strings.Repeat("x", 256)), "credentials[0].as: file: is followed by a path with a name of more than 255 bytes in it, and no file has one; choose a shorter one", "NAME_MAX"},
 		{as("file:/run/secrets/../token"), noAsFile, "climbs"},
 		{as("file:/run/secrets/a\x1b[0m"), noAsFile, "escapes for a terminal"},
 		{as("file:/token"), `credentials[0].as: "/" holds other files, which would be seen no more` + own, "all there is"},

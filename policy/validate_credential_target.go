@@ -40,11 +40,16 @@ func (ps *problems) credentialVariable(field, kind, name string) {
 // holds it covers its whole directory.
 const ownDirectory = "give it a directory of its own, such as /run/secrets"
 
+// maxFileName is NAME_MAX of linux/limits.h.
+const maxFileName = 255
+
 func (ps *problems) credentialPath(field, at string) {
 	dir := path.Dir(at)
 	switch {
 	case !isCleanPath(at) || !isPrintable(at) || at == "/":
 		ps.add(field, "file: is not followed by the path of a file that is absolute, clean and printable", `write it in full, such as "file:/run/secrets/token"`)
+	case slices.ContainsFunc(strings.Split(at, "/"), func(name string) bool { return len(name) > maxFileName }):
+		ps.add(field, fmt.Sprintf("file: is followed by a path with a name of more than %d bytes in it, and no file has one", maxFileName), "choose a shorter one")
 	case isBelow(at, madeInside...):
 		ps.add(field, quote(at)+" is where each sandbox has its own system's files", ownDirectory)
 	case dir == "/" || slices.Contains(commonDirs(), dir) || isBelow(dir, HostDirs()...):
