@@ -100,7 +100,8 @@ func identify(fd int) (openFile, error) {
 
 // limitCores makes kavach, and what it starts, leave no core. A core may be handed to
 // a program of the host: a limit of 0 does not prevent that, 1 does (core(5),
-// do_coredump), and is too small for a file. Where the hard limit is 0 and stays so,
+// do_coredump), and is too small for a file. It is the hard limit too, so that nothing
+// that is started can raise it again, unless it is root. Where the hard limit is 0 and stays so,
 // such a program is handed what is not in locked memory.
 func limitCores() error {
 	var limit unix.Rlimit
@@ -108,7 +109,7 @@ func limitCores() error {
 		return fmt.Errorf("read the limit of cores: %w", err)
 	}
 	none := limit.Max == 0
-	limit.Cur, limit.Max = 1, max(limit.Max, 1)
+	limit.Cur, limit.Max = 1, 1
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &limit); err != nil && !none {
 		return fmt.Errorf("limit cores, which could hold secrets: %w", err)
 	}

@@ -56,6 +56,10 @@ func TestGuard(t *testing.T) {
 	if err := g.guard(from("cmd:ask")); err != nil || closedOnExec(t, beside) {
 		t.Errorf("%v; what no secret comes from stays as it is, or this test shows nothing", err)
 	}
+	var cores unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &cores); err != nil || cores.Cur > 1 || cores.Max > 1 {
+		t.Errorf("%v; cores are limited to %+v, and what is started could raise that", err, cores)
+	}
 	tests := []struct{ source, problem, why string }{
 		{"fd:" + fdText(own), "was not inherited", "kavach's own"},
 		{"fd:500000", "is not open", "nothing"},
