@@ -70,14 +70,14 @@ func TestForms(t *testing.T) {
 		{"%XX", escaped(plain, "%%%02X"), ""},
 		{"%xx", escaped(plain, "%%%02x"), ""},
 		{"Go syntax", fmt.Sprintf("%#v", []byte(plain)), ""},
-		{"decimal", fmt.Sprint([]byte(plain)), ""},
+		{"decimal", fmt.Sprintf("%v", []byte(plain)), ""},
 		{"JSON array", string(array), ""},
 		{"reversed", reversed(plain), ""},
 		{"UTF-16LE", string(wide(plain)), ""},
 		{"base64", base64.StdEncoding.EncodeToString([]byte(plain)), "first in a group of three"},
 		{"base64", base64.StdEncoding.EncodeToString([]byte("\xff" + plain + "\xff")), "second"},
 		{"base64", base64.StdEncoding.EncodeToString([]byte("\xff\xff" + plain)), "third"},
-		{"base64url", base64.URLEncoding.EncodeToString([]byte("?>?" + plain)), "URL"},
+		{"base64", base64.URLEncoding.EncodeToString([]byte("?>?" + plain)), "URL"},
 	}
 	for _, tt := range tests {
 		for _, around := range []int{0, 1, 7, 4096, blockSize - len(tt.text)/2, blockSize, blockSize + longest - 3} {
@@ -98,7 +98,7 @@ func TestNotThere(t *testing.T) {
 	s, plain := secret(t)
 	_, other := secret(t)
 	for _, text := range []string{
-		"", other, hex.EncodeToString([]byte(other)), fmt.Sprint([]byte(other)), fmt.Sprintf("%#v", []byte(other)), escaped(other, "%%%02X"),
+		"", other, hex.EncodeToString([]byte(other)), fmt.Sprintf("%v", []byte(other)), fmt.Sprintf("%#v", []byte(other)), escaped(other, "%%%02X"),
 		plain[:9], plain[31:], strings.Repeat("%41%42%43", 1000), strings.Repeat("0x61, 0x62, ", 1000), strings.Repeat("97 98 99 100 ", 1000),
 		strings.Repeat("\x00", 2*blockSize), fmt.Sprintf("%+v %s %x", s, s, s),
 	} {
@@ -125,7 +125,7 @@ func TestPlaces(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	broken := io.MultiReader(strings.NewReader(text[:120]), iotest.ErrReader(io.ErrClosedPipe))
-	if got, err := f.Find(broken); err != io.ErrClosedPipe || len(got) != 1 || got[0].Whole || got[0].At != 100 { //nolint:errorlint // it is passed on as it is
+	if got, err := f.Find(broken); err != io.ErrClosedPipe || len(got) != 1 || got[0].Whole || got[0].At != 100 {
 		t.Errorf("%v, %v", got, err)
 	}
 	if got := f.In(bytes.Repeat([]byte(plain), 2*mostHits)); len(got) != mostHits {

@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"slices"
@@ -20,7 +21,7 @@ const longest = len("0xff, ") * Size
 // maxForms.
 func forms(value, room []byte) (list []form) {
 	add := func(name string, write func(to []byte) []byte) {
-		text := write(room[:0:longest])
+		text := bytes.TrimRight(write(room[:0:longest]), ", ")
 		list = append(list, form{name, text})
 		room = room[longest:]
 	}
@@ -44,14 +45,13 @@ func forms(value, room []byte) (list []form) {
 		}
 		return to
 	})
-	for before := range 3 {
-		add("base64", func(to []byte) []byte { return encode64(to, value, base64.RawStdEncoding, before) })
-		add("base64url", func(to []byte) []byte { return encode64(to, value, base64.RawURLEncoding, before) })
+	for before := range 3 { // that for URLs is the same, of letters and digits
+		add("base64", func(to []byte) []byte { return encode64(to, value, before) })
 	}
 	return list
 }
 
-const maxForms = 11 + 6
+const maxForms = 11 + 3
 
 // each writes two digits for each byte, with something before and after them.
 func each(to, value []byte, before string, upper bool, after string) []byte {
@@ -76,9 +76,9 @@ func decimal(to, value []byte, after byte) []byte {
 
 // encode64 is what base64 makes of a value that so many bytes stand before: those
 // characters of it that have no bit of what is before or after it.
-func encode64(to, value []byte, enc *base64.Encoding, before int) []byte {
+func encode64(to, value []byte, before int) []byte {
 	from := append(append(to, make([]byte, before)...), value...)
-	text := enc.AppendEncode(from[len(from):], from)
+	text := base64.RawStdEncoding.AppendEncode(from[len(from):], from)
 	first, last := (before*8+5)/6, (before+len(value))*8/6 // bits of a byte, and of a character
 	return text[first:last]
 }
