@@ -180,7 +180,7 @@ func (d *decoder) number(field string, n *yaml.Node, v reflect.Value) {
 func (d *decoder) expect(field string, n *yaml.Node, want, fix string, ok bool) bool {
 	if !ok {
 		found := describe(n)
-		if mayHoldValue(field) {
+		if mayHoldValue(field) || field == "" { // a secret that was piped in instead of a policy
 			found = kindOf(n)
 			fix, _, _ = strings.Cut(fix, ":")
 		}
