@@ -126,6 +126,9 @@ func (r *Runtime) Create(ctx context.Context, cfg Config) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.tryCredentials(&cfg); err != nil { // which no backend can do anything about
+		return nil, err
+	}
 	if cfg.Policy.Filesystem.Image != "" && r.Images == nil {
 		return nil, ErrNoImages
 	}
@@ -255,6 +258,15 @@ func (r *Runtime) openGate(id string, cfg Config) (*gate.Session, error) {
 		g = new(gate.Gate)
 	}
 	return g.Open(gate.Options{Sandbox: id, Policy: cfg.Policy.Gate, Secrets: cfg.Secrets, Learns: len(cfg.Policy.Credentials)+len(cfg.Credentials) > 0})
+}
+
+// tryCredentials looks whether the credentials can be given at all.
+func (r *Runtime) tryCredentials(cfg *Config) error {
+	set, err := credential.Open(credential.Options{Policy: &cfg.Policy, Refs: cfg.Credentials, Placeholders: r.Placeholders})
+	if err == nil {
+		set.Close()
+	}
+	return err
 }
 
 // openCredentials opens the credentials of a sandbox, whose gate knows each value before

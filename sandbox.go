@@ -74,7 +74,10 @@ func (s *Sandbox) know(given []backend.Secret) error {
 	secrets := make([]gate.Secret, len(given))
 	for i, v := range given {
 		if len(v.Value()) < gate.MinSecret {
-			return &credential.Error{Name: v.Name, Err: fmt.Errorf("it is %w, which takes %d bytes; use a longer one, or have the gate look at nothing (gate.mode off, --gate off)", gate.ErrShort, gate.MinSecret)}
+			return &credential.Error{
+				Name: v.Name, Err: fmt.Errorf("it is %w, which takes %d bytes", gate.ErrShort, gate.MinSecret),
+				Fix: "use a longer one, or have the gate look at nothing (gate.mode off, --gate off)",
+			}
 		}
 		secrets[i] = gate.Secret{Name: v.Name, Value: v.Value()}
 	}

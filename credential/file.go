@@ -2,7 +2,6 @@ package credential
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -23,7 +22,7 @@ func readFile(path string, shared bool, into []byte) (int, error) {
 		return 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return 0, fmt.Errorf("%s is no regular file; what comes by a pipe is a descriptor (fd:N), or standard input (stdin)", path)
+		return 0, advise("what comes by a pipe is a descriptor (fd:N), or standard input (stdin)", "%s is no regular file", path)
 	}
 	if !shared {
 		if err := onlyOurs(path, info); err != nil {
@@ -35,10 +34,10 @@ func readFile(path string, shared bool, into []byte) (int, error) {
 
 func onlyOurs(path string, info os.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&others != 0 {
-		return fmt.Errorf("%s can be read or changed by others (mode %04o); chmod 600 it, or say that it is shared", path, mode)
+		return advise("chmod 600 it, or say that it is shared (shared: true, --secret …,shared)", "%s can be read or changed by others (mode %04o)", path, mode)
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to another user (uid %d), who can read it; chown it, or say that it is shared", path, st.Uid)
+		return advise("chown it, or say that it is shared (shared: true, --secret …,shared)", "%s belongs to another user (uid %d), who can read it", path, st.Uid)
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func askGit(name string) string {
 func readHelper(ctx context.Context, program, name string, into []byte) (int, error) {
 	path, err := exec.LookPath(program)
 	if err != nil {
-		return 0, fmt.Errorf("helper %s: %w; name an executable file", program, err)
+		return 0, advise("name an executable file", "helper %s: %w", program, err)
 	}
 	speaks := dialects()[0]
 	for _, d := range dialects() {
@@ -68,11 +68,11 @@ func readHelper(ctx context.Context, program, name string, into []byte) (int, er
 	}
 	n, err := runHelper(ctx, path, speaks.ask(name), into)
 	if err != nil {
-		return 0, fmt.Errorf("helper %s %w; try it by hand: echo %s | %s get", program, err, name, program)
+		return 0, advise(fmt.Sprintf("try it by hand: echo %s | %s get", name, program), "helper %s %w", program, err)
 	}
 	value, err := speaks.answer(into[:n])
 	if err != nil {
-		return 0, fmt.Errorf("helper %s %w", program, err)
+		return 0, advise("it is to print the value alone, as one line, or what Docker's and git's helpers print where it has the name of one", "helper %s %w", program, err)
 	}
 	size := copy(into, value)
 	clear(into[size:n]) // what stood around it
@@ -162,9 +162,9 @@ func oneLine(said []byte) ([]byte, error) {
 	value := withoutLineEnd(said)
 	switch {
 	case len(value) == 0:
-		return nil, errors.New("printed nothing; it is to print the value, as one line")
+		return nil, errors.New("printed nothing")
 	case bytes.IndexByte(value, '\n') >= 0:
-		return nil, errors.New("printed several lines; it is to print the value alone, as one line")
+		return nil, errors.New("printed several lines")
 	}
 	return value, nil
 }

@@ -71,7 +71,7 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	values := make([]backend.Secret, len(refs))
 	for i := range refs {
 		if values[i], err = l.read(ctx, s, &refs[i], &c, room); err != nil {
-			return nil, &Error{refs[i].Name, err}
+			return nil, failed(refs[i].Name, err)
 		}
 	}
 	if s.options.Know != nil { // of all at once, before the first is given
@@ -81,7 +81,7 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	}
 	for i := range refs {
 		if err := l.add(ctx, s, &refs[i], &c, values[i].Value()); err != nil {
-			return nil, &Error{refs[i].Name, err}
+			return nil, failed(refs[i].Name, err)
 		}
 		l.grants = append(l.grants, refs[i].grant())
 	}
@@ -92,7 +92,7 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 func (l *Lease) read(ctx context.Context, s *Set, ref *Ref, c *Command, room []byte) (v backend.Secret, err error) {
 	kind, _ := ref.Target()
 	if kind == policy.CredentialStdin && c.Stdin {
-		return v, errors.New("it is to be the command's standard input, which is something else already; give it by another way, or run the command without its own")
+		return v, advise("give it by another way, or run the command without its own", "it is to be the command's standard input, which is something else already")
 	}
 	value, err := s.value(ctx, ref, l.arena, room)
 	if err != nil {
@@ -142,7 +142,7 @@ func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []
 		return back, err
 	case policy.CredentialFile:
 		if c.Files == nil {
-			return nil, fmt.Errorf("this backend shows no files that are in memory only; give it by another way (as env:VAR, stdin, fd:N): %w", errors.ErrUnsupported)
+			return nil, advise("give it by another way (as env:VAR, stdin, fd:N)", "this backend shows no files that are in memory only: %w", errors.ErrUnsupported)
 		}
 		return func() error { return s.hide(c.Files, target) }, s.show(c.Files, target, value)
 	case policy.CredentialPlaceholder:

@@ -3,7 +3,6 @@ package credential
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -42,7 +41,7 @@ func (s *Set) value(ctx context.Context, ref *Ref, arena *locked.Arena, room []b
 	case <-s.over:
 	case <-ctx.Done():
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return nil, fmt.Errorf("%s did not come to its end within %v; close it when the value is written", ref.Source, patience)
+			return nil, advise("close it when the value is written", "%s did not come to its end within %v", ref.Source, patience)
 		}
 		return nil, ctx.Err()
 	}
@@ -97,7 +96,7 @@ func (s *Set) toEnd(ref *Ref) ([]byte, error) {
 	}
 	n, err := readAll(f, room)
 	if err == nil && n == 0 {
-		return nil, fmt.Errorf("%s is empty, or was read already, for another sandbox; a secret has to be something", ref.Source)
+		return nil, advise("a secret has to be something", "%s is empty, or was read already, for another sandbox", ref.Source)
 	}
 	s.reading.Lock() // of who lets the memory go
 	defer s.reading.Unlock()

@@ -45,16 +45,39 @@ type Placeholders interface {
 
 // ErrNoPlaceholders is returned where a secret is to be given as a placeholder, and
 // nothing puts it in on the way out.
-var ErrNoPlaceholders = fmt.Errorf("nothing here puts values in for placeholders on the way out; give it by another way (as env:VAR, stdin, fd:N, file:PATH): %w", errors.ErrUnsupported)
+var ErrNoPlaceholders = fmt.Errorf("nothing here puts values in for placeholders on the way out: %w", errors.ErrUnsupported)
 
 // Error says why a secret is not given. It never holds the value.
 type Error struct {
 	Name string // of the secret
 	Err  error
+	Fix  string // what to do; empty: Err says it, or nothing is known
 }
 
-func (e *Error) Error() string { return fmt.Sprintf("secret %s: %v", e.Name, e.Err) }
+func (e *Error) Error() string {
+	s := fmt.Sprintf("secret %s: %v", e.Name, e.Err)
+	if e.Fix != "" {
+		s += "; " + e.Fix
+	}
+	return s
+}
+
 func (e *Error) Unwrap() error { return e.Err }
+
+// failed says of a secret what went wrong.
+func failed(name string, err error) error {
+	var known *Error
+	if !errors.As(err, &known) {
+		return &Error{Name: name, Err: err}
+	}
+	known.Name = name
+	return known
+}
+
+// advise makes an error with what to do about it. Whose secret it is about, failed says.
+func advise(fix, format string, args ...any) error {
+	return &Error{Err: fmt.Errorf(format, args...), Fix: fix}
+}
 
 // Set is the secrets of one sandbox. It may be used from many goroutines at once.
 type Set struct {
@@ -87,7 +110,7 @@ func Open(o Options) (*Set, error) {
 	for i := range s.refs {
 		ref := &s.refs[i]
 		if kind, _ := ref.Target(); kind == policy.CredentialPlaceholder && o.Placeholders == nil {
-			return nil, &Error{ref.Name, ErrNoPlaceholders}
+			return nil, &Error{ref.Name, ErrNoPlaceholders, "give it by another way (as env:VAR, stdin, fd:N, file:PATH)"}
 		}
 		ref.Credential = ref.Effective()
 	}

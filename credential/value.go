@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -36,14 +35,14 @@ func keep(ref *Ref, arena *locked.Arena, room []byte, n int, err error) ([]byte,
 	case err != nil:
 		return nil, err
 	case n == len(room):
-		return nil, errTooLong
+		return nil, advise("give the key to what is larger", "it has more than %d bytes, and no secret may", backend.MaxSecret)
 	case n == 0:
-		return nil, fmt.Errorf("%s is empty; a secret has to be something", ref.Source)
+		return nil, advise(notNothing, "%s is empty", ref.Source)
 	}
 	return arena.Copy(room[:n])
 }
 
-var errTooLong = fmt.Errorf("it has more than %d bytes, and no secret may; give a key to what is larger", backend.MaxSecret)
+const notNothing = "a secret has to be something"
 
 // readInto returns how many bytes of into are the value; len(into): it has more than a
 // secret may.
@@ -58,7 +57,7 @@ func readInto(ctx context.Context, ref *Ref, into []byte) (n int, err error) {
 	case kind == policy.CredentialEnv:
 		secret, set := os.LookupEnv(value)
 		if !set {
-			return 0, fmt.Errorf("the environment of Kavach has no %s; set it, and export it", variable(value))
+			return 0, advise("set it, and export it", "the environment of Kavach has no %s", variable(value))
 		}
 		return copy(into, secret), nil
 	case kind == policy.CredentialFile:
@@ -87,10 +86,10 @@ func fit(value []byte, ref *Ref, kind string) ([]byte, error) {
 		value = withoutLineEnd(value) // as $(…) of a shell has it
 	}
 	if len(value) == 0 {
-		return nil, fmt.Errorf("%s is an empty line; a secret has to be something", ref.Source)
+		return nil, advise(notNothing, "%s is an empty line", ref.Source)
 	}
 	if bytes.IndexByte(value, 0) >= 0 {
-		return nil, errors.New("it holds a zero byte, which no variable can; give it by another way (as stdin, fd:N, file:PATH)")
+		return nil, advise("give it by another way (as stdin, fd:N, file:PATH)", "it holds a zero byte, which no variable can")
 	}
 	return value, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kavach-dev/kavach"
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/credential"
 	"github.com/kavach-dev/kavach/image"
 	"github.com/kavach-dev/kavach/internal/seccomp"
 	"github.com/kavach-dev/kavach/policy"
@@ -72,6 +73,7 @@ func fixOf(err error) string {
 		profile     *seccomp.FileError
 		reference   *image.ReferenceError
 		fetch       *image.FetchError
+		secret      *credential.Error
 	)
 	switch {
 	case errors.As(err, &leftover):
@@ -94,6 +96,8 @@ func fixOf(err error) string {
 		return "write it as " + reference.Form
 	case errors.As(err, &fetch):
 		return fetch.Fix
+	case errors.As(err, &secret):
+		return secret.Fix
 	}
 	return ""
 }
