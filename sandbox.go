@@ -79,7 +79,7 @@ func (s *Sandbox) know(given []backend.Secret) error {
 				Fix: "use a longer one, or have the gate look at nothing (gate.mode off, --gate off)",
 			}
 		}
-		secrets[i] = gate.Secret{Name: v.Name, Value: v.Value()}
+		secrets[i] = gate.NewSecret(v.Name, v.Value())
 	}
 	return s.gate.Know(secrets...)
 }

@@ -14,7 +14,7 @@ import (
 // Secret, all is: so the test can fail.
 func TestConfigPrintsNoSecret(t *testing.T) {
 	const value = "correct horse battery staple"
-	cfg := kavach.Config{Backend: "noop", Secrets: []gate.Secret{{Name: "PHRASE", Value: []byte(value)}}}
+	cfg := kavach.Config{Backend: "noop", Secrets: []gate.Secret{gate.NewSecret("PHRASE", []byte(value))}}
 	tests := []struct {
 		v     any
 		shown bool

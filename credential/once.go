@@ -16,7 +16,7 @@ import (
 // wait any more leaves it to be read for the next.
 type once struct {
 	done  chan struct{} // closed when what follows is set
-	value []byte        // in the set's own memory
+	value *[]byte       // in the set's own memory; behind a pointer, which fmt does not follow
 	err   error
 }
 
@@ -53,7 +53,7 @@ func (s *Set) value(ctx context.Context, ref *Ref, arena *locked.Arena, room []b
 	case o.err != nil:
 		return nil, o.err
 	}
-	return arena.Copy(o.value)
+	return arena.Copy(*o.value)
 }
 
 // begin begins to read a source, unless that was done.
@@ -69,7 +69,8 @@ func (s *Set) begin(ref *Ref) (*once, error) {
 		s.read[ref.Source] = o
 		go func() { // nobody can end a read: where there is no end, it is left behind
 			defer close(o.done)
-			o.value, o.err = s.toEnd(ref)
+			value, err := s.toEnd(ref)
+			o.value, o.err = &value, err
 		}()
 	}
 	return o, nil

@@ -82,7 +82,7 @@ func TestAttackKnownInJSON(t *testing.T) {
 		{"Go for HTML and PHP's slashes", `one/two&three/four`, `one\/two\u0026three\/four`},
 	}
 	for _, tt := range tests {
-		s := session(t, policy.Gate{}, Secret{"S", []byte(tt.secret)})
+		s := session(t, policy.Gate{}, NewSecret("S", []byte(tt.secret)))
 		out, r := through(t, s, true, `{"x":"`+tt.text+`"}`)
 		if strings.Contains(out, tt.text) {
 			t.Errorf("%s: %q, %+v", tt.name, out, r.Findings)
@@ -92,7 +92,7 @@ func TestAttackKnownInJSON(t *testing.T) {
 
 // A value that was read from a file ends with a newline; who prints it does not.
 func TestAttackKnownWithNewline(t *testing.T) {
-	s := session(t, policy.Gate{}, Secret{"S", []byte("hunter2hunter2hunter2\n")})
+	s := session(t, policy.Gate{}, NewSecret("S", []byte("hunter2hunter2hunter2\n")))
 	for _, text := range []string{"it is hunter2hunter2hunter2 indeed\n", "{\"x\":\"hunter2hunter2hunter2\"}", base64.StdEncoding.EncodeToString([]byte("hunter2hunter2hunter2"))} {
 		if out, r := through(t, s, true, text); r.Verdict != Redact {
 			t.Errorf("%q, %s", out, r.Verdict)
@@ -106,7 +106,7 @@ func TestAttackKnownWithNewline(t *testing.T) {
 func TestAttackKnownLongWithLateEscape(t *testing.T) {
 	secret := strings.Repeat("Ab3dEf9h_", 40) // as a JWT, of letters that nothing escapes
 	text := "x=" + secret[:350] + "%" + strings.ToUpper(hexOf(secret[350])) + secret[351:] + " "
-	s := session(t, policy.Gate{Scanners: []string{"terminal"}}, Secret{"S", []byte(secret)})
+	s := session(t, policy.Gate{Scanners: []string{"terminal"}}, NewSecret("S", []byte(secret)))
 	if out, r := through(t, s, true, text); r.Verdict != Redact || strings.Contains(out, secret[:300]) {
 		t.Errorf("%d bytes left, %s", len(out), r.Verdict)
 	}
@@ -201,7 +201,7 @@ func TestAttackExternalRepeatsSecret(t *testing.T) {
 		p := policy.Gate{External: []policy.ExternalScanner{{
 			Name: "av", Command: []string{"/bin/sh", "-c", script}, Timeout: policy.Duration(20 * time.Second),
 		}}}
-		_, r := through(t, session(t, p, Secret{"S", []byte("sesame-open-sesame")}), true, "sesame-open-sesame\n")
+		_, r := through(t, session(t, p, NewSecret("S", []byte("sesame-open-sesame"))), true, "sesame-open-sesame\n")
 		if strings.Contains(r.Reason, "sesame-open-sesame") {
 			t.Errorf("%s", r.Reason)
 		}

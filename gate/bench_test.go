@@ -45,7 +45,7 @@ func BenchmarkScan(b *testing.B) {
 		{"source", material(b, "src/net/http/*.go", size)},
 		{"noise", noise},
 	}
-	known, _, _ := Known([]Secret{{"NAME", []byte("correct horse battery staple")}})
+	known, _, _ := Known([]Secret{NewSecret("NAME", []byte("correct horse battery staple"))})
 	for _, scanners := range []struct {
 		name string
 		list []Scanner

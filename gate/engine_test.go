@@ -41,7 +41,7 @@ func sameFindings(t *testing.T, text []byte, cuts []int, scanners ...Scanner) {
 }
 
 func FuzzSplit(f *testing.F) {
-	known, _, _ := Known([]Secret{{"NAME", []byte("correct horse battery")}, {"OTHER", []byte("aaaaaaab\xff\n123456789")}})
+	known, _, _ := Known([]Secret{NewSecret("NAME", []byte("correct horse battery")), NewSecret("OTHER", []byte("aaaaaaab\xff\n123456789"))})
 	for _, text := range samples() {
 		f.Add(text, uint16(len(text)/2), uint16(3))
 	}
@@ -81,7 +81,7 @@ func samples() [][]byte {
 
 // Any split finds the same.
 func TestSplit(t *testing.T) {
-	known, _, _ := Known([]Secret{{"NAME", []byte("correct horse battery")}})
+	known, _, _ := Known([]Secret{NewSecret("NAME", []byte("correct horse battery"))})
 	for _, text := range samples() {
 		for cut := range len(text) {
 			sameFindings(t, text, []int{cut}, known, Secrets())

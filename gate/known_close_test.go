@@ -25,7 +25,7 @@ func fileOf(text string) File {
 func TestKnowAgain(t *testing.T) {
 	s := session(t, policy.Gate{})
 	set := s.known
-	same := []Secret{{"PHRASE", []byte(secretValue)}}
+	same := []Secret{NewSecret("PHRASE", []byte(secretValue))}
 	if n := testing.AllocsPerRun(100, func() {
 		if err := s.Know(same...); err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestKnowAgain(t *testing.T) {
 	}); n > 0 || s.known != set || len(set.secrets) != 1 {
 		t.Errorf("%v allocations, %d secrets", n, len(s.known.secrets))
 	}
-	for _, more := range []Secret{{"PHRASE", []byte("another value")}, {"OTHER", []byte(secretValue)}} {
+	for _, more := range []Secret{NewSecret("PHRASE", []byte("another value")), NewSecret("OTHER", []byte(secretValue))} {
 		before := s.known
 		if err := s.Know(more, more, same[0]); err != nil {
 			t.Fatal(err)
@@ -50,7 +50,7 @@ func TestKnowAgain(t *testing.T) {
 			t.Errorf("%q", out)
 		}
 	}
-	if err := s.Know(Secret{"PIN", []byte("1")}); !errors.Is(err, ErrShort) || len(s.known.secrets) != 3 {
+	if err := s.Know(NewSecret("PIN", []byte("1"))); !errors.Is(err, ErrShort) || len(s.known.secrets) != 3 {
 		t.Errorf("%v, %d secrets", err, len(s.known.secrets))
 	}
 }
@@ -58,9 +58,9 @@ func TestKnowAgain(t *testing.T) {
 // The caller's value is copied: it may be zeroed when Know has returned.
 func TestKnowCopies(t *testing.T) {
 	value := []byte(secretValue)
-	s := session(t, policy.Gate{}, Secret{"PHRASE", value})
+	s := session(t, policy.Gate{}, NewSecret("PHRASE", value))
 	clear(value)
-	if err := s.Know(Secret{"OTHER", []byte("another value")}); err != nil { // copies it once more
+	if err := s.Know(NewSecret("OTHER", []byte("another value"))); err != nil { // copies it once more
 		t.Fatal(err)
 	}
 	if out, _ := through(t, s, true, secretValue); out != "[redacted:known-secret]" {
@@ -125,7 +125,7 @@ func TestCloseWithholds(t *testing.T) {
 			if _, err := io.ReadAll(s.Command(1, false).Input(strings.NewReader("harmless"))); err != nil {
 				t.Error(err)
 			}
-			for _, secrets := range [][]Secret{nil, {{"OTHER", []byte("another value")}}} {
+			for _, secrets := range [][]Secret{nil, {NewSecret("OTHER", []byte("another value"))}} {
 				if err := s.Know(secrets...); errors.Is(err, ErrClosed) != closed {
 					t.Errorf("closed %v: %v", closed, err)
 				}
@@ -149,7 +149,7 @@ func TestCloseWithScannerThatFails(t *testing.T) {
 			{func() {}, false, "the twin: nothing is wrong"},
 		} {
 			g := &Gate{Scanners: []Scanner{stuck(tt.how)}}
-			s, err := g.Open(Options{Secrets: []Secret{{"PHRASE", []byte(secretValue)}}})
+			s, err := g.Open(Options{Secrets: []Secret{NewSecret("PHRASE", []byte(secretValue))}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -183,7 +183,7 @@ func TestCloseWithScannerThatFails(t *testing.T) {
 func TestCloseAtTheLastMoment(t *testing.T) {
 	var sets []*knownSet
 	for i := range 200 {
-		s, err := (&Gate{Timeout: time.Duration(i) * time.Microsecond}).Open(Options{Secrets: []Secret{{"PHRASE", []byte(secretValue)}}})
+		s, err := (&Gate{Timeout: time.Duration(i) * time.Microsecond}).Open(Options{Secrets: []Secret{NewSecret("PHRASE", []byte(secretValue))}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,7 +229,7 @@ func TestCloseAtOnce(t *testing.T) {
 		}
 		all.Go(func() {
 			for i := range 10 {
-				if err := s.Know(Secret{fmt.Sprint(i), []byte("another value")}); err != nil && !errors.Is(err, ErrClosed) {
+				if err := s.Know(NewSecret(fmt.Sprint(i), []byte("another value"))); err != nil && !errors.Is(err, ErrClosed) {
 					t.Error(err)
 				}
 			}

@@ -23,7 +23,7 @@ type former struct {
 func (f *former) add(s Secret) error {
 	// Six bytes of one are the most that a form makes: \u00XX. Of base64 it is what is
 	// encoded, with two bytes before it, and the text.
-	if need := longestEscape * len(s.Value); need > cap(f.room) {
+	if need := longestEscape * len(s.Value()); need > cap(f.room) {
 		room, err := f.memory.Alloc(need)
 		if err != nil {
 			return err
@@ -31,8 +31,8 @@ func (f *former) add(s Secret) error {
 		f.room = room[:0]
 	}
 	f.secret, f.first = s, len(f.set.forms)
-	f.forms(s.Value)
-	if trimmed := bytes.TrimSpace(s.Value); len(trimmed) < len(s.Value) && len(trimmed) >= MinSecret {
+	f.forms(s.Value())
+	if trimmed := bytes.TrimSpace(s.Value()); len(trimmed) < len(s.Value()) && len(trimmed) >= MinSecret {
 		f.forms(trimmed) // as programs read it out of a file
 	}
 	return f.err
@@ -97,5 +97,5 @@ func (f *former) form(view string, text []byte) {
 		f.err = err
 		return
 	}
-	k.forms = append(k.forms, knownForm{kept, f.secret.Name, view, len(f.secret.Value)})
+	k.forms = append(k.forms, knownForm{kept, f.secret.Name, view, len(f.secret.Value())})
 }

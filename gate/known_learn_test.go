@@ -18,7 +18,7 @@ func TestLearns(t *testing.T) {
 		seen   bool
 	}{
 		{"the session said that it would learn", true, nil, false},
-		{"it knew of others", false, []Secret{{"other", []byte("another-secret")}}, false},
+		{"it knew of others", false, []Secret{NewSecret("other", []byte("another-secret"))}, false},
 		{"nobody said that there would be any, and so nobody looks", false, nil, true},
 	}
 	for _, test := range tests {
@@ -35,7 +35,7 @@ func TestLearns(t *testing.T) {
 			}
 		}
 		write("before " + value[:6] + "\n") // nobody had it then
-		if err := s.Know(Secret{"late", []byte(value)}); err != nil {
+		if err := s.Know(NewSecret("late", []byte(value))); err != nil {
 			t.Fatal(err)
 		}
 		write("plain " + value + ", base64 " + base64.StdEncoding.EncodeToString([]byte(value)) + ", broken " + value[:9] + "\n" + value[9:] + "\n")

@@ -122,7 +122,7 @@ func seeAndSearch(how string) error {
 	}
 	s, err := new(Gate).Open(Options{
 		Policy:  policy.Gate{},
-		Secrets: []Secret{{"NAME", value}},
+		Secrets: []Secret{NewSecret("NAME", value)},
 	})
 	if err != nil {
 		return err
@@ -191,7 +191,7 @@ const (
 // newMemorySearch looks for the beginning, the middle and the end of each form of value.
 func newMemorySearch(value []byte) (*memorySearch, error) {
 	s := &memorySearch{buf: make([]byte, 1<<20)}
-	set, err := newKnownSet([]Secret{{"NAME", value}})
+	set, err := newKnownSet([]Secret{NewSecret("NAME", value)})
 	if err != nil {
 		return nil, err
 	}

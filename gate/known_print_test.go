@@ -11,7 +11,7 @@ import (
 
 // However a secret is printed, it is the name that is.
 func TestSecretIsNotPrinted(t *testing.T) {
-	s := Secret{"NAME", []byte(secretValue)}
+	s := NewSecret("NAME", []byte(secretValue))
 	o := Options{Sandbox: "0123", Secrets: []Secret{s}}
 	for _, v := range []any{s, &s, o, &o, []Secret{s}, map[string]Secret{"x": s}} {
 		for _, text := range printed(t, v) {
@@ -20,7 +20,7 @@ func TestSecretIsNotPrinted(t *testing.T) {
 			}
 		}
 	}
-	if text := printed(t, struct{ Value []byte }{s.Value}); !hasValue(text[0]) || !hasValue(text[len(text)-1]) {
+	if text := printed(t, struct{ Value []byte }{s.Value()}); !hasValue(text[0]) || !hasValue(text[len(text)-1]) {
 		t.Errorf("what is no Secret is printed as %q: this test shows nothing", text)
 	}
 }

@@ -14,6 +14,12 @@ import (
 type knownSet struct {
 	holders atomic.Int64
 	memory  *locked.Arena // of all bytes below, also of the literals and entries of index
+	*knownForms
+}
+
+// knownForms are behind one more pointer, as package fmt follows one where a verb is
+// none that it knows, and heeds no Formatter then.
+type knownForms struct {
 	secrets []Secret
 	index   *index
 	forms   []knownForm // by literal
@@ -29,7 +35,7 @@ type knownForm struct {
 // newKnownSet makes a set, which the caller holds, of values of MinSecret bytes or
 // more. What it copies and writes is nowhere but in memory that is zeroed.
 func newKnownSet(secrets []Secret) (*knownSet, error) {
-	k := &knownSet{memory: locked.New()}
+	k := &knownSet{memory: locked.New(), knownForms: new(knownForms)}
 	k.holders.Store(1)
 	if err := k.make(secrets); err != nil {
 		k.letGo()
@@ -42,11 +48,11 @@ func (k *knownSet) make(secrets []Secret) error {
 	f := former{set: k, memory: locked.New()}
 	defer f.memory.Free()
 	for _, s := range secrets {
-		value, err := k.memory.Copy(s.Value)
+		value, err := k.memory.Copy(s.Value())
 		if err != nil {
 			return err
 		}
-		s.Value = value
+		s = NewSecret(s.Name, value)
 		k.secrets = append(k.secrets, s)
 		if err := f.add(s); err != nil {
 			return err

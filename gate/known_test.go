@@ -80,7 +80,7 @@ func FuzzKnownForms(f *testing.F) {
 		}
 		slices.Sort(want)
 		want = slices.Compact(want)
-		set, err := newKnownSet([]Secret{{"NAME", v}})
+		set, err := newKnownSet([]Secret{NewSecret("NAME", v)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,7 +129,7 @@ func awkward() map[string][]byte {
 // Values of every kind are found in each of their forms, wherever that is cut.
 func TestKnownAwkward(t *testing.T) {
 	for name, v := range awkward() {
-		known, _, err := Known([]Secret{{"NAME", v}})
+		known, _, err := Known([]Secret{NewSecret("NAME", v)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,7 +138,7 @@ func (s *Session) Know(secrets ...Secret) error {
 	var short []string
 	for _, secret := range secrets {
 		switch {
-		case len(secret.Value) < MinSecret:
+		case len(secret.Value()) < MinSecret:
 			short = append(short, secret.Name)
 		case !slices.ContainsFunc(all, secret.is):
 			all = append(all, secret)

@@ -26,7 +26,7 @@ const secretValue = "correct horse battery staple/+?&"
 func session(t testing.TB, p policy.Gate, secrets ...Secret) *Session {
 	t.Helper()
 	if secrets == nil {
-		secrets = []Secret{{"PHRASE", []byte(secretValue)}}
+		secrets = []Secret{NewSecret("PHRASE", []byte(secretValue))}
 	}
 	s, err := new(Gate).Open(Options{Sandbox: "0123456789abcdef", Policy: p, Secrets: secrets})
 	if err != nil {
@@ -126,7 +126,7 @@ func wrap(text string, width int) string {
 }
 
 func TestShortSecret(t *testing.T) {
-	s, err := new(Gate).Open(Options{Secrets: []Secret{{"PIN", []byte("1234567")}, {"PHRASE", []byte(secretValue)}}})
+	s, err := new(Gate).Open(Options{Secrets: []Secret{NewSecret("PIN", []byte("1234567")), NewSecret("PHRASE", []byte(secretValue))}})
 	if !errors.Is(err, ErrShort) || !strings.Contains(err.Error(), `"PIN"`) || strings.Contains(err.Error(), "1234567") {
 		t.Error(err)
 	}

@@ -372,7 +372,7 @@ func TestPluginGateAndAudit(t *testing.T) {
 	r := &recorder{}
 	rt := &kavach.Runtime{Backends: []backend.Backend{newBackend(t)}, Audit: r}
 	sb, err := rt.Create(t.Context(), kavach.Config{
-		Policy: strict(t), Backend: Name, Secrets: []gate.Secret{{Name: "PHRASE", Value: []byte("the module")}},
+		Policy: strict(t), Backend: Name, Secrets: []gate.Secret{gate.NewSecret("PHRASE", []byte("the module"))},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -111,7 +111,7 @@ func (f *scanFlags) session() (*gate.Session, gate.Severity, error) {
 		if !ok {
 			return nil, 0, usagef("set it, or leave --known "+name+" out", "--known %s: there is no such variable", name)
 		}
-		secrets = append(secrets, gate.Secret{Name: name, Value: []byte(value)})
+		secrets = append(secrets, gate.NewSecret(name, []byte(value)))
 	}
 	session, err := new(gate.Gate).Open(gate.Options{Policy: p.Gate, Secrets: secrets})
 	return session, redactFrom(p), err

@@ -146,11 +146,11 @@ func (p *player) formats(ctx context.Context) error {
 		return err
 	}
 	value := cmd.Secrets[0].Value()
-	session, err := new(gate.Gate).Open(gate.Options{Secrets: []gate.Secret{{Name: "known", Value: value}}})
+	session, err := new(gate.Gate).Open(gate.Options{Secrets: []gate.Secret{gate.NewSecret("known", value)}})
 	if err != nil {
 		return err
 	}
-	config := kavach.Config{Policy: allowed, Credentials: []credential.Ref{{Credential: allowed.Credentials[0]}}, Secrets: []gate.Secret{{Name: "known", Value: value}}}
+	config := kavach.Config{Policy: allowed, Credentials: []credential.Ref{{Credential: allowed.Credentials[0]}}, Secrets: []gate.Secret{gate.NewSecret("known", value)}}
 	_, failed := set.Attach(ctx, credential.Command{Cmd: new(backend.Cmd), Stdin: true})
 	var text strings.Builder
 	for name, v := range map[string]any{
