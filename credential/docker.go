@@ -14,6 +14,7 @@ var errNotJSON = errors.New(`printed something that is no JSON object with a "Se
 // Package encoding/json would leave copies of it: this decodes it where it is.
 func dockerSecret(said []byte) ([]byte, error) {
 	rest, found := bytes.CutPrefix(bytes.TrimSpace(said), []byte("{"))
+	var secret []byte
 	for found {
 		var key, value []byte
 		if key, rest, found = jsonString(rest); !found {
@@ -25,10 +26,14 @@ func dockerSecret(said []byte) ([]byte, error) {
 		if value, rest, found = jsonString(rest); !found {
 			break
 		}
-		if bytes.EqualFold(key, []byte("Secret")) && len(value) > 0 {
-			return value, nil
+		if bytes.EqualFold(key, []byte("Secret")) {
+			secret = value
 		}
-		rest, found = bytes.CutPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(","))
+		rest = bytes.TrimLeft(rest, " \t\r\n")
+		if len(secret) > 0 && string(rest) == "}" { // what was cut short may be another secret
+			return secret, nil
+		}
+		rest, found = bytes.CutPrefix(rest, []byte(","))
 	}
 	return nil, errNotJSON
 }

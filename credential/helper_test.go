@@ -66,6 +66,7 @@ func TestHelper(t *testing.T) {
 		{"much", `while :; do echo ` + secret + `; done`, "", "more than 65536 bytes", "it is ended, and not waited for"},
 		{"docker-credential-test", `read url; printf '{"ServerURL":"%s", "Username":"me","Secret":"a\u00e9\ud83d\ude00\\"b"}\n' "$url"`, "aé😀\"b", "", "Docker's"},
 		{"docker-credential-none", `echo credentials not found in native keychain; exit 1`, "", "exit status 1", "Docker's, which tells on stdout"},
+		{"docker-credential-cut", `printf '{"ServerURL":"x","Secret":"' ; printf %s ` + secret + ` ; printf '","User'`, "", "no JSON", "an answer that was cut short"},
 		{"docker-credential-odd", `echo ` + secret, "", "no JSON", "not what Docker's print"},
 		{"git-credential-test", `while read line && test -n "$line"; do last=$line; done; echo username=me; echo "password=of $last"`, "of host=registry.example", "", "git's"},
 		{"git-credential-none", `cat >/dev/null`, "", "no password=", "git's, which says nothing where it has none"},

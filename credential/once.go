@@ -65,35 +65,44 @@ func (s *Set) begin(ref *Ref) (*once, error) {
 	}
 	o := s.read[ref.Source]
 	if o == nil {
+		f, err := opened(ref) // now: the number is another's when this sandbox is gone
+		if err != nil {
+			return nil, err
+		}
 		o = &once{done: make(chan struct{})}
 		s.read[ref.Source] = o
 		go func() { // nobody can end a read: where there is no end, it is left behind
 			defer close(o.done)
-			value, err := s.toEnd(ref)
+			value, err := s.toEnd(ref, f)
 			o.value, o.err = &value, err
 		}()
 	}
 	return o, nil
 }
 
-// toEnd reads a source to its end.
-func (s *Set) toEnd(ref *Ref) ([]byte, error) {
+// opened is what a source that can be read once is read from.
+func opened(ref *Ref) (*os.File, error) {
+	kind, number := ref.Where()
+	if kind != policy.CredentialFD {
+		return os.Stdin, nil
+	}
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		return nil, err
+	}
+	return takeOver(fd, ref.Source)
+}
+
+// toEnd reads a source to its end, and closes it.
+func (s *Set) toEnd(ref *Ref, f *os.File) ([]byte, error) {
+	if f != os.Stdin {
+		defer f.Close()
+	}
 	own := locked.New()
 	defer own.Free()
 	room, err := own.Alloc(backend.MaxSecret + 1)
 	if err != nil {
 		return nil, err
-	}
-	f := os.Stdin
-	if kind, number := ref.Where(); kind == policy.CredentialFD {
-		fd, err := strconv.Atoi(number)
-		if err != nil {
-			return nil, err
-		}
-		if f, err = takeOver(fd, ref.Source); err != nil {
-			return nil, err
-		}
-		defer f.Close()
 	}
 	n, err := readAll(f, room)
 	if err == nil && n == 0 {

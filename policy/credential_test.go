@@ -130,12 +130,12 @@ func TestCredentialsRefused(t *testing.T) {
 		{given(Credential{Name: "T", Source: "env:T", Shared: true}), noShare, "no file"},
 
 		{given(Credential{Name: "A", Source: "env:A"}, Credential{Name: "A", Source: "env:B", As: "env:B"}), "credentials[1].name: is the name of credentials[0] too; give one of them another name", "one name twice"},
-		{two(Credential{Source: "stdin"}, Credential{Source: "stdin"}), "credentials[1].source: can be read once only, and is the source of credentials[0] too; give one of them another source", "whose is it?"},
-		{two(Credential{Source: "fd:3"}, Credential{Source: "fd:3"}), "credentials[1].source: can be read once only, and is the source of credentials[0] too; give one of them another source", "whose is it?"},
-		{two(Credential{Source: "env:X", As: "stdin"}, Credential{Source: "env:X", As: "stdin"}), "credentials[1].as: is where the command gets that of credentials[0] too; give one of them another way", "one stdin"},
-		{two(Credential{Source: "env:X", As: "env:V"}, Credential{Source: "env:Y", As: "placeholder:V"}), "credentials[1].as: is where the command gets that of credentials[0] too; give one of them another way", "one variable"},
-		{two(Credential{Source: "env:X"}, Credential{Source: "env:Y", As: "env:A"}), "credentials[1].as: is where the command gets that of credentials[0] too; give one of them another way", "one variable, which one of them does not name"},
-		{two(Credential{Source: "env:X", As: "file:/s/a"}, Credential{Source: "env:Y", As: "file:/s/a"}), "credentials[1].as: is where the command gets that of credentials[0] too; give one of them another way", "one file"},
+		{two(Credential{Source: "stdin"}, Credential{Source: "stdin"}), "credentials[1].source: can be read once only, and is the source of credentials[0] (A) too; give one of them another source", "whose is it?"},
+		{two(Credential{Source: "fd:3"}, Credential{Source: "fd:3"}), "credentials[1].source: can be read once only, and is the source of credentials[0] (A) too; give one of them another source", "whose is it?"},
+		{two(Credential{Source: "env:X", As: "stdin"}, Credential{Source: "env:X", As: "stdin"}), "credentials[1].as: is where the command gets that of credentials[0] (A) too; give one of them another way", "one stdin"},
+		{two(Credential{Source: "env:X", As: "env:V"}, Credential{Source: "env:Y", As: "placeholder:V"}), "credentials[1].as: is where the command gets that of credentials[0] (A) too; give one of them another way", "one variable"},
+		{two(Credential{Source: "env:X"}, Credential{Source: "env:Y", As: "env:A"}), "credentials[1].as: is where the command gets that of credentials[0] (A) too; give one of them another way", "one variable, which one of them does not name"},
+		{two(Credential{Source: "env:X", As: "file:/s/a"}, Credential{Source: "env:Y", As: "file:/s/a"}), "credentials[1].as: is where the command gets that of credentials[0] (A) too; give one of them another way", "one file"},
 		{two(Credential{Source: "env:X", As: "file:/s/a"}, Credential{Source: "env:Y", As: "file:/s/a/b"}), `credentials[1].as: the directory of "/s/a/b" is in that of credentials[0]; put both files into one directory, such as /run/secrets`, "a file that is a directory"},
 		{two(Credential{Source: "env:X", As: "file:/s/deep/a"}, Credential{Source: "env:Y", As: "file:/s/b"}), `credentials[0].as: the directory of "/s/deep/a" is in that of credentials[1]; put both files into one directory, such as /run/secrets`, "one covers the other"},
 	}

@@ -132,7 +132,11 @@ func (ps *problems) credentialTwins(list []Credential, custom func(i int) bool) 
 	names, targets, sources := make(map[string]int), make(map[string]int), make(map[string]int)
 	once := func(first map[string]int, key, field, what, fix string, i int) {
 		if at, taken := first[key]; taken {
-			ps.add(credentialAt(i)+field, what+" of "+credentialAt(at)+" too", fix)
+			other := credentialAt(at)
+			if name := list[at].Name; name != "" && strings.Trim(name, credentialChars) == "" && field != ".name" {
+				other += " (" + name + ")"
+			}
+			ps.add(credentialAt(i)+field, what+" of "+other+" too", fix)
 			return
 		}
 		first[key] = i

@@ -16,6 +16,7 @@ import (
 	"github.com/kavach-dev/kavach/backend/all"
 	"github.com/kavach-dev/kavach/backend/noop"
 	"github.com/kavach-dev/kavach/policy"
+	"github.com/kavach-dev/kavach/policy/policyfile"
 )
 
 // job is what kavach run was asked to do.
@@ -26,6 +27,7 @@ type job struct {
 	console *console            // nil: the command gets no terminal
 	notes   []string            // for --verbose
 	given   []policy.Credential // by --secret
+	lost    []string            // what is not given of what a policy names
 	guard   secretGuard
 	module  string // the path of a module that is shown by itself; "": a mount shows it, or it is none
 }
@@ -36,6 +38,10 @@ func (f *runFlags) job(args []string) (*job, error) {
 	var err error
 	if j.given, err = f.parseSecrets(); err != nil {
 		return nil, err
+	}
+	fromStdin := func(c policy.Credential) bool { return c.Source == policy.CredentialStdin }
+	if slices.ContainsFunc(j.given, fromStdin) && slices.Contains(f.policies, "-") { // before it is read as what it is not
+		return nil, usagef("put the policy into a file", "--policy - and --secret NAME=stdin both read stdin")
 	}
 	if f.interactive && slices.Contains(f.policies, "-") {
 		return nil, usagef("put the policy into a file", "--policy - and --interactive both read stdin")
@@ -54,10 +60,15 @@ func (f *runFlags) job(args []string) (*job, error) {
 		return nil, err
 	}
 	j.config.Backend = name
-	p, err := loadPolicies(f.policies)
+	list, err := loadEach(f.policies)
 	if err != nil {
 		return nil, err
 	}
+	p, err := policyfile.Merge(list...)
+	if err != nil {
+		return nil, err
+	}
+	j.lost = notGiven(list)
 	if j.cmd.Env, err = f.environment(); err != nil {
 		return nil, err
 	}
@@ -262,6 +273,9 @@ func reason(err error) error {
 func (j *job) announce(w io.Writer) {
 	if j.config.Backend == noop.Name {
 		fmt.Fprintln(w, "kavach: warning: backend noop isolates nothing; the score is 0")
+	}
+	for _, lost := range j.lost {
+		fmt.Fprintln(w, "kavach: "+lost)
 	}
 	if bounds := j.sessionBounds(); j.tty && len(bounds) > 0 {
 		fmt.Fprintln(w, "kavach: the session ends after "+strings.Join(bounds, ", or "))

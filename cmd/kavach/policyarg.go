@@ -11,24 +11,45 @@ import (
 	"github.com/kavach-dev/kavach/policy/policyfile"
 )
 
-// loadPolicies reads what --policy names, each time that it is given, and merges
-// it. None: basic.
+// loadPolicies reads what --policy names, and merges it.
 func loadPolicies(names []string) (policy.Policy, error) {
+	list, err := loadEach(names)
+	if err != nil {
+		return policy.Policy{}, err
+	}
+	return policyfile.Merge(list...)
+}
+
+// loadEach reads what --policy names, each time that it is given. None: basic.
+func loadEach(names []string) (list []policyfile.Named, err error) {
 	if len(names) == 0 {
 		names = []string{"basic"}
 	}
 	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
-		return policy.Policy{}, twoFromStdin()
+		return nil, twoFromStdin()
 	}
-	var list []policyfile.Named
 	for _, name := range names {
 		p, err := loadPolicy(name)
 		if err != nil {
-			return policy.Policy{}, err
+			return nil, err
 		}
 		list = append(list, policyfile.Named{Name: policyLabel(name), Policy: p})
 	}
-	return policyfile.Merge(list...)
+	return list, nil
+}
+
+// notGiven says of each secret that one of several policies names, and another does
+// not, that no command is given it.
+func notGiven(list []policyfile.Named) (notes []string) {
+	for _, from := range list {
+		for _, c := range from.Policy.Credentials {
+			i := slices.IndexFunc(list, func(other policyfile.Named) bool { return named(other.Policy.Credentials, c.Name) < 0 })
+			if i >= 0 {
+				notes = append(notes, fmt.Sprintf("secret %s of policy %s is not given: policy %s does not name it", c.Name, from.Name, list[i].Name))
+			}
+		}
+	}
+	return notes
 }
 
 func twoFromStdin() error {

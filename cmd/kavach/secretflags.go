@@ -18,7 +18,7 @@ type secretFlags struct {
 }
 
 func (f *secretFlags) registerSecrets(fs *flags) {
-	fs.Texts(&f.secrets, "secret", "", "NAME=SOURCE[,as=WAY]", "give the command a secret that is in env:NAME, file:PATH, stdin, fd:N or cmd:PROGRAM (never the value itself), as env:VAR (default env:NAME), stdin, fd:N or file:PATH", nil)
+	fs.Texts(&f.secrets, "secret", "", "NAME=SOURCE[,as=WAY][,lifetime=TIME][,shared]", "give the command a secret that is in env:NAME, file:PATH, stdin, fd:N or cmd:PROGRAM (never the value itself), as env:VAR (default env:NAME), stdin, fd:N or file:PATH; shared: others may read the file", nil)
 }
 
 // parseSecrets reads what --secret names.

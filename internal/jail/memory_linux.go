@@ -58,9 +58,16 @@ func (c *Config) SecretParents() (parents []string) {
 	return slices.Compact(slices.Sorted(slices.Values(parents)))
 }
 
+// maxSecretDirs leaves room for mounts among the descriptors that come with a set-up
+// (wire.MaxFDs).
+const maxSecretDirs = 64
+
 // memoryOps make the directories, after the ops that make all else. Passed says that
 // they come as descriptors.
 func (c *Config) memoryOps(made []guest.Op, passed bool) (ops []guest.Op, err error) {
+	if n := len(c.secretDirs()); n > maxSecretDirs {
+		return nil, fmt.Errorf("secret files are in %d directories, and %d are the most; put them into one, such as /run/secrets", n, maxSecretDirs)
+	}
 	for _, parent := range c.SecretParents() {
 		ops = append(ops, guest.Op{Kind: guest.OpPin, Path: parent})
 	}

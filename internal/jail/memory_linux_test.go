@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,5 +112,20 @@ func TestOpenable(t *testing.T) {
 	info, err := r.Stat()
 	if err != nil || info.Mode().Perm() != 0o444 {
 		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// What a frame could not hold is refused in words.
+func TestManySecretDirs(t *testing.T) {
+	cfg := Config{Root: policy.RootHost}
+	for i := range maxSecretDirs {
+		cfg.SecretFiles = append(cfg.SecretFiles, fmt.Sprintf("/run/s%d/x", i), fmt.Sprintf("/run/s%d/y", i))
+	}
+	if _, err := cfg.memoryOps(nil, false); err != nil {
+		t.Error(err)
+	}
+	cfg.SecretFiles = append(cfg.SecretFiles, "/run/one-more/x")
+	if _, err := cfg.memoryOps(nil, false); err == nil || !strings.Contains(err.Error(), "put them into one") {
+		t.Errorf("%v", err)
 	}
 }
