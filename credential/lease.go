@@ -29,15 +29,21 @@ type Command struct {
 	Files backend.SecretFiles
 }
 
-// Lease is what one command was given.
+// Lease is what one command was given. Its methods may be called at once.
 type Lease struct {
+	forget  func()
 	arena   *locked.Arena
 	pipes   sync.WaitGroup // who writes from arena
 	grants  []Grant
 	returns []func() error // what takes each back; more than once does nothing
 	stays   []func() error // what takes back what outlives the command
 	expire  []expiry       // those that are taken back after a time
-	timers  []*time.Timer  // of expire, once the command has started
+
+	mu      sync.Mutex    // guards what follows
+	timers  []*time.Timer // of expire, once the command has started
+	started bool          // nobody but the pipes reads from arena any more
+	late    bool          // the sandbox ended before that
+	revoked bool
 }
 
 type expiry struct {
@@ -53,7 +59,11 @@ func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 		return nil, err
 	}
 	l := &Lease{arena: locked.New()}
+	l.forget = func() { s.forget(l) }
 	defer func() {
+		if err == nil {
+			err = s.remember(l)
+		}
 		if err != nil {
 			l.returns = append(l.returns, l.stays...)
 			err = errors.Join(err, l.Revoke())
@@ -175,21 +185,45 @@ func (l *Lease) Grants() []Grant { return l.grants }
 // from them. The time of what is given for a time begins: before that, what would be
 // taken back is in the hands of who starts the command.
 func (l *Lease) Started() {
+	l.mu.Lock()
+	l.started = true
 	for _, e := range l.expire {
-		l.timers = append(l.timers, time.AfterFunc(e.after, func() { _ = e.back() })) // Revoke says what is wrong
+		if !l.revoked {
+			l.timers = append(l.timers, time.AfterFunc(e.after, func() { _ = e.back() })) // Revoke says what is wrong
+		}
 	}
+	late := l.late
+	l.mu.Unlock()
 	go func() {
+		if late {
+			_ = l.Revoke() // of a sandbox that is gone
+		}
 		l.pipes.Wait()
 		l.arena.Free()
 	}()
 }
 
+// over revokes what a sandbox leaves that is gone.
+func (l *Lease) over() {
+	l.mu.Lock()
+	l.late = !l.started
+	late := l.late
+	l.mu.Unlock()
+	if !late {
+		_ = l.Revoke() // its files went with it
+	}
+}
+
 // Revoke takes back what can be taken back, and zeroes the values. It may be called
 // again.
 func (l *Lease) Revoke() error {
+	l.mu.Lock()
+	l.revoked = true
 	for _, t := range l.timers {
 		t.Stop()
 	}
+	l.mu.Unlock()
+	l.forget()
 	var all []error
 	for _, back := range l.returns {
 		all = append(all, back())

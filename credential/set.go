@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -89,13 +90,17 @@ type Set struct {
 	read    map[string]*once // by Source: values that can be read but once, in kept; nil: closed
 	over    chan struct{}    // closed then
 
+	lending sync.Mutex // guards what follows
+	leases  map[*Lease]struct{}
+	closed  bool
+
 	showing sync.Mutex     // guards what follows
 	shown   map[string]int // by path: how many leases show a file
 }
 
 // Open looks whether the secrets can be given at all. No value is read yet.
 func Open(o Options) (*Set, error) {
-	s := &Set{options: o, kept: locked.New(), read: make(map[string]*once), over: make(chan struct{}), shown: make(map[string]int)}
+	s := &Set{options: o, kept: locked.New(), read: make(map[string]*once), over: make(chan struct{}), leases: make(map[*Lease]struct{}), shown: make(map[string]int)}
 	for _, c := range o.Policy.Credentials {
 		s.refs = append(s.refs, Ref{Credential: c})
 	}
@@ -169,9 +174,17 @@ func (s *Set) names() string {
 	return strings.Join(names, ", ")
 }
 
-// Close lets go of the values that were kept. Leases are revoked by who has them. It
-// may be called again.
+// Close lets go of the values that were kept, and revokes what leases there are: when
+// the sandbox is gone, nobody may be waiting for its commands. What is being started is
+// revoked when it has, as its values are read meanwhile. It may be called again.
 func (s *Set) Close() {
+	s.lending.Lock()
+	s.closed = true
+	leases := slices.Collect(maps.Keys(s.leases))
+	s.lending.Unlock()
+	for _, l := range leases {
+		l.over()
+	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	if s.read != nil {
@@ -179,6 +192,23 @@ func (s *Set) Close() {
 	}
 	s.read = nil
 	s.kept.Free()
+}
+
+// remember keeps a lease for Close.
+func (s *Set) remember(l *Lease) error {
+	s.lending.Lock()
+	defer s.lending.Unlock()
+	if s.closed {
+		return backend.ErrDestroyed
+	}
+	s.leases[l] = struct{}{}
+	return nil
+}
+
+func (s *Set) forget(l *Lease) {
+	s.lending.Lock()
+	defer s.lending.Unlock()
+	delete(s.leases, l)
 }
 
 // show shows a file, unless another lease does so already.

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/kavach-dev/kavach/backend"
+	"github.com/kavach-dev/kavach/internal/locked"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -253,5 +254,49 @@ func TestPrinted(t *testing.T) {
 	text, err := json.Marshal(cmd.Secrets)
 	if err != nil || strings.Contains(string(text), secret) || strings.Contains(string(text), "aHVudGVyMi1odW50ZXIy") {
 		t.Errorf("JSON: %s, %v", text, err)
+	}
+}
+
+// With its sandbox a lease ends, also where nobody waits for the command; but not while
+// the command is being started from its values.
+func TestClosed(t *testing.T) {
+	set, err := Open(Options{Policy: &policy.Policy{}, Refs: []Ref{ref("a", "fd:3", fixed("value of a")), ref("b", "env:B", fixed("value of b"))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	attach := func() (*Lease, *backend.Cmd) {
+		cmd := new(backend.Cmd)
+		l, err := set.Attach(t.Context(), Command{Cmd: cmd})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, cmd
+	}
+	running, pipe := attach()
+	running.Started()
+	starting, value := attach()
+	set.Close()
+	if _, err := pipe.Files[0].File.Stat(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("%v of the pipe of a command whose sandbox is gone", err)
+	}
+	if got := string(value.Secrets[0].Value()); got != "value of b" {
+		t.Errorf("a command that is being started reads %q", got)
+	}
+	starting.Started()
+	for _, l := range []*Lease{running, starting} {
+		if err := l.Revoke(); err != nil {
+			t.Error(err)
+		}
+		if _, err := l.arena.Alloc(1); !errors.Is(err, locked.ErrFree) {
+			t.Errorf("%v of the memory of a lease that was revoked", err)
+		}
+	}
+	set.lending.Lock()
+	if len(set.leases) != 0 {
+		t.Errorf("%d leases are left", len(set.leases))
+	}
+	set.lending.Unlock()
+	if _, err := set.Attach(t.Context(), Command{Cmd: new(backend.Cmd)}); !errors.Is(err, backend.ErrDestroyed) {
+		t.Errorf("%v of a set that was closed", err)
 	}
 }
