@@ -37,7 +37,7 @@ var importRules = []importRule{
 	{"internal/cgroup", []string{"internal/rawfile", "golang.org/x/sys/unix"}, "plumbing"},
 	{"internal/agent", []string{"backend", "guest", "golang.org/x/sys/unix"}, "the host's side of any guest, whoever started it"},
 	{"internal/evidence", []string{"backend", "policy", "guest", "internal/cgroup", "internal/rawfile", "internal/seccomp", "golang.org/x/sys/unix"}, "what was seen of a probe, whoever started it"},
-	{"internal/jail", []string{"backend", "policy", "guest", "internal/agent", "internal/evidence", "internal/seccomp", "internal/cgroup", "internal/layer", "internal/owndir", "internal/rawfile", "internal/vfork", "golang.org/x/sys/unix"}, "shared by backends, so above none"},
+	{"internal/jail", []string{"backend", "policy", "guest", "internal/agent", "internal/evidence", "internal/seccomp", "internal/cgroup", "internal/layer", "internal/locked", "internal/owndir", "internal/rawfile", "internal/vfork", "golang.org/x/sys/unix"}, "shared by backends, so above none"},
 	{"backend/noop", []string{"backend", "policy", "internal/takeout"}, "no backend imports another, or the root package"},
 	{"backend/process", []string{"backend", "policy", "guest", "internal/evidence", "internal/jail", "internal/cgroup", "internal/seccomp", "golang.org/x/sys/unix"}, "no backend imports another, or the root package"},
 	{"backend/container", []string{"backend", "policy", "guest", "internal/agent", "internal/evidence", "internal/jail", "internal/rawfile", "internal/seccomp", "github.com/opencontainers/runtime-spec/specs-go", "golang.org/x/sys/unix"}, "no backend imports another, or the root package"},

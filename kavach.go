@@ -83,6 +83,11 @@ type Config struct {
 	// Nil: none.
 	Credentials []credential.Ref
 
+	// Inherited are the descriptors of this program that credentials may come from
+	// (source fd:N; 0 is stdin). What is named there is read to its end. Nil: none, and
+	// such a source is refused.
+	Inherited []int
+
 	// Secrets are values that commands are given in another way, and that must not
 	// leave: the gate looks for them in all that does. Create fails where one is
 	// shorter than gate.MinSecret.
@@ -236,6 +241,9 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, cfg Config, f
 	sb := &Sandbox{id: newID(), runtime: r, backend: b.Name(), policy: p, state: Created, made: now()}
 	var err error
 	if sb.gate, err = r.openGate(sb.id, cfg); err != nil {
+		if sb.gate != nil {
+			sb.gate.Close() // it may know some of the secrets
+		}
 		return nil, err
 	}
 	if sb.credentials, err = r.openCredentials(sb, cfg); err != nil {
@@ -243,6 +251,8 @@ func (r *Runtime) createOn(ctx context.Context, b backend.Backend, cfg Config, f
 		return nil, err
 	}
 	if err := r.record(ctx, Event{Act: ActCreate, Sandbox: sb.id, Backend: b.Name(), Policy: &p}); err != nil {
+		sb.credentials.Close()
+		sb.gate.Close()
 		return nil, err
 	}
 	if err = sb.create(ctx, b, files); err == nil {
@@ -273,7 +283,7 @@ func (r *Runtime) tryCredentials(cfg *Config) error {
 // a command has it.
 func (r *Runtime) openCredentials(sb *Sandbox, cfg Config) (*credential.Set, error) {
 	return credential.Open(credential.Options{
-		Sandbox: sb.id, Policy: &sb.policy, Refs: cfg.Credentials, Placeholders: r.Placeholders,
+		Sandbox: sb.id, Policy: &sb.policy, Refs: cfg.Credentials, Placeholders: r.Placeholders, Inherited: cfg.Inherited,
 		Know: sb.know,
 	})
 }

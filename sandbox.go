@@ -228,12 +228,12 @@ func (s *Sandbox) Destroy(ctx context.Context) error {
 	if s.instance != nil {
 		err = s.instance.Destroy(ctx)
 	}
+	s.credentials.Close() // whatever becomes of the place
 	event := Event{Act: ActDestroy, Sandbox: s.id, Backend: s.backend}
 	if err != nil {
 		event.Err = err.Error()
 		return errors.Join(err, s.runtime.record(ctx, event)) // may be tried again
 	}
-	s.credentials.Close()
 	s.gate.Close()
 	if s.files != nil { // nothing has them mounted any more
 		if err = s.files.letGo(); err != nil {

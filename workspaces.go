@@ -51,6 +51,7 @@ func (s *Sandbox) halt(ctx context.Context) error {
 	if err := layered.Halt(ctx); err != nil { // a place that is gone by itself may not be gone to the last process
 		return fmt.Errorf("halt sandbox %s: %w", s.id, err)
 	}
+	s.credentials.Close() // no command starts any more
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.state = Stopped // from Running, Paused or itself

@@ -248,8 +248,9 @@ func (e *ExportError) Error() string { return e.Path + ": " + e.Reason }
 // memory. One that is made with a Spec that has SecretFiles must be one.
 type SecretFiles interface {
 	// Give shows a file at one of the paths of Spec.SecretFiles: with this content,
-	// mode 0400, and owned by the user that commands run as. The content is the
-	// caller's, and not kept but in the file.
+	// mode 0400, and owned by the user that commands run as; in the place of one that was
+	// given there before, which who has it open finds empty. The content is the caller's,
+	// and not kept but in the file.
 	Give(path string, content []byte) error
 
 	// Take ends that: there is no file, and who has it open still finds it empty. Of

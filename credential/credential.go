@@ -28,7 +28,7 @@ import (
 // Source finds the value of a secret.
 type Source interface {
 	// Secret returns the value of the secret that is called name. It is called each
-	// time that a command is given it. What it returns is zeroed once it was copied;
+	// time that a command is given it, maybe at once, and ctx ends after 30 s. What it returns is zeroed once it was copied;
 	// what an error says is shown, so it must not hold the value.
 	Secret(ctx context.Context, name string) ([]byte, error)
 }
@@ -43,7 +43,8 @@ type Ref struct {
 	From Source
 }
 
-// Grant says what a command was given: everything but the value.
+// Grant says what a command was given: everything but the value. Its fields are those
+// of policy.Credential, with what their zero values stand for.
 type Grant struct {
 	Name     string `json:"name"`
 	Source   string `json:"source"`

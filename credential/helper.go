@@ -47,6 +47,9 @@ func askGit(name string) string {
 		u = &url.URL{Scheme: "https", Host: name}
 	}
 	ask := fmt.Sprintf("protocol=%s\nhost=%s\n", u.Scheme, u.Host)
+	if user := u.User.Username(); user != "" {
+		ask += "username=" + user + "\n"
+	}
 	if p := strings.TrimPrefix(u.Path, "/"); p != "" {
 		ask += "path=" + p + "\n"
 	}
@@ -82,12 +85,11 @@ func readHelper(ctx context.Context, program, name string, into []byte) (int, er
 // runHelper runs a program until its end, and reads what it prints. It is killed, and
 // what it has started with it, when it is late, or prints more than a secret has.
 func runHelper(ctx context.Context, path, ask string, into []byte) (n int, err error) {
-	in, theirIn, err := stdinOf(ask)
+	in, err := stdinOf(ask)
 	if err != nil {
 		return 0, err
 	}
 	defer in.Close()
-	defer theirIn.Close()
 	out, theirOut, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -135,17 +137,18 @@ func runHelper(ctx context.Context, path, ask string, into []byte) (n int, err e
 	return n, err
 }
 
-// stdinOf is a pipe that holds what a helper is asked. Both ends are the caller's.
-func stdinOf(ask string) (r, w *os.File, err error) {
-	if r, w, err = os.Pipe(); err != nil {
-		return nil, nil, err
+// stdinOf is a pipe that holds what a helper is asked, and the caller's.
+func stdinOf(ask string) (r *os.File, err error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
 	}
 	_, err = w.WriteString(ask) // less than any pipe holds
 	w.Close()
 	if err != nil {
 		r.Close()
 	}
-	return r, w, err
+	return r, err
 }
 
 // ended says how a helper ended, in words.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,6 +85,17 @@ func TestHelper(t *testing.T) {
 				t.Errorf("%s: %v, want %q", test.why, err, test.problem)
 			}
 		})
+	}
+}
+
+// A URL that names a user asks for that one.
+func TestAskGit(t *testing.T) {
+	want := "protocol=http\nhost=git.example:8080\nusername=bot\npath=a/b\n\n"
+	if got := askGit("http://bot@git.example:8080/a/b"); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := askGit("git.example"); got != "protocol=https\nhost=git.example\n\n" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -173,8 +185,21 @@ func TestDescriptor(t *testing.T) {
 	fd := dup(t, r)
 	r.Close()
 	c := policy.Credential{Name: "pipe", Source: "fd:" + fd, As: "env:PIPE"}
-	set, err := Open(Options{Policy: &policy.Policy{Credentials: []policy.Credential{c}}})
+	number, err := strconv.Atoi(fd)
 	if err != nil {
+		t.Fatal(err)
+	}
+	p := &policy.Policy{Credentials: []policy.Credential{c}}
+	set, err := Open(Options{Policy: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused *Error
+	if _, err := set.Attach(t.Context(), Command{Cmd: new(backend.Cmd)}); !errors.As(err, &refused) {
+		t.Errorf("%v of a descriptor that may be anything", err)
+	}
+	set.Close()
+	if set, err = Open(Options{Policy: p, Inherited: []int{number}}); err != nil {
 		t.Fatal(err)
 	}
 	for range 3 {

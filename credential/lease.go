@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +31,8 @@ type Command struct {
 	Files backend.SecretFiles
 }
 
-// Lease is what one command was given. Its methods may be called at once.
+// Lease is what one command was given, which Attach makes. Its methods may be called at
+// once.
 type Lease struct {
 	forget  func()
 	arena   *locked.Arena
@@ -52,7 +55,8 @@ type expiry struct {
 }
 
 // Attach reads the secrets that a command is given, makes them known, and adds them to
-// the command. Where it fails, nothing is left of them.
+// the command. Where it fails, with an *Error as a rule, nothing is left of them; with
+// backend.ErrDestroyed, the set was closed.
 func (s *Set) Attach(ctx context.Context, c Command) (_ *Lease, err error) {
 	refs, err := s.chosen(c.Names)
 	if err != nil {
@@ -158,7 +162,8 @@ func (l *Lease) hand(ctx context.Context, s *Set, ref *Ref, c *Command, value []
 	case policy.CredentialPlaceholder:
 		instead, release, err := s.options.Placeholders.Hold(ctx, s.options.Sandbox, ref.grant(), value)
 		if err == nil {
-			c.Cmd.Env = append(c.Cmd.Env, target+"="+instead)
+			others := slices.DeleteFunc(slices.Clone(c.Cmd.Env), func(kv string) bool { return strings.HasPrefix(kv, target+"=") })
+			c.Cmd.Env = append(others, target+"="+instead)
 		}
 		return release, err
 	}

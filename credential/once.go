@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/kavach-dev/kavach/backend"
@@ -65,7 +66,7 @@ func (s *Set) begin(ref *Ref) (*once, error) {
 	}
 	o := s.read[ref.Source]
 	if o == nil {
-		f, err := opened(ref) // now: the number is another's when this sandbox is gone
+		f, err := s.opened(ref) // now: the number is another's when this sandbox is gone
 		if err != nil {
 			return nil, err
 		}
@@ -81,14 +82,19 @@ func (s *Set) begin(ref *Ref) (*once, error) {
 }
 
 // opened is what a source that can be read once is read from.
-func opened(ref *Ref) (*os.File, error) {
+func (s *Set) opened(ref *Ref) (*os.File, error) {
 	kind, number := ref.Where()
-	if kind != policy.CredentialFD {
-		return os.Stdin, nil
+	fd, err := 0, error(nil)
+	if kind == policy.CredentialFD {
+		fd, err = strconv.Atoi(number)
 	}
-	fd, err := strconv.Atoi(number)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case !slices.Contains(s.options.Inherited, fd):
+		return nil, advise("name it there, or use another source", "%s is none of the descriptors that this program says it has inherited for it (Config.Inherited)", ref.Source)
+	case fd == 0:
+		return os.Stdin, nil
 	}
 	return takeOver(fd, ref.Source)
 }

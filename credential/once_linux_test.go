@@ -34,7 +34,11 @@ func inherited(t *testing.T) (set *Set, number string, w *os.File) {
 func openFrom(t *testing.T, number string) *Set {
 	t.Helper()
 	c := policy.Credential{Name: "pipe", Source: "fd:" + number, As: "env:PIPE"}
-	set, err := Open(Options{Policy: &policy.Policy{Credentials: []policy.Credential{c}}})
+	fd, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := Open(Options{Policy: &policy.Policy{Credentials: []policy.Credential{c}}, Inherited: []int{fd}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,8 @@ type Options struct {
 	// Sandbox is the id of the sandbox.
 	Sandbox string
 
-	// Policy is that of the sandbox. Its commands may be given its Credentials.
+	// Policy is that of the sandbox. Its commands may be given its Credentials. It must
+	// not be nil.
 	Policy *policy.Policy
 
 	// Refs are more of them. Nil: none.
@@ -34,6 +35,11 @@ type Options struct {
 	// Placeholders keeps the values of those that are given as placeholders. Nil: they
 	// are refused.
 	Placeholders Placeholders
+
+	// Inherited are the descriptors of this program that a Source may be (fd:N; 0 is
+	// stdin): it is read to its end, and its number leads to nothing from then on. Nil:
+	// none, as a number may be anything that this program has open.
+	Inherited []int
 }
 
 // Placeholders puts values in, where what a command sends leaves the sandbox, in the
@@ -67,12 +73,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // failed says of a secret what went wrong.
 func failed(name string, err error) error {
-	var known *Error
-	if !errors.As(err, &known) {
-		return &Error{Name: name, Err: err}
+	if advice, ok := err.(*Error); ok && advice.Name == "" { //nolint:errorlint // what is around it is not to be lost
+		return &Error{Name: name, Err: advice.Err, Fix: advice.Fix}
 	}
-	known.Name = name
-	return known
+	return &Error{Name: name, Err: err}
 }
 
 // advise makes an error with what to do about it. Whose secret it is about, failed says.
@@ -80,7 +84,8 @@ func advise(fix, format string, args ...any) error {
 	return &Error{Err: fmt.Errorf(format, args...), Fix: fix}
 }
 
-// Set is the secrets of one sandbox. It may be used from many goroutines at once.
+// Set is the secrets of one sandbox, which Open makes. It may be used from many
+// goroutines at once.
 type Set struct {
 	options Options
 	refs    []Ref
@@ -92,13 +97,15 @@ type Set struct {
 
 	lending sync.Mutex // guards what follows
 	leases  map[*Lease]struct{}
+	stays   []func() error // what takes back what outlives its command
 	closed  bool
 
 	showing sync.Mutex     // guards what follows
 	shown   map[string]int // by path: how many leases show a file
 }
 
-// Open looks whether the secrets can be given at all. No value is read yet.
+// Open looks whether the secrets can be given at all: the error is what is wrong with
+// them, as *policy.FieldError, or an *Error. No value is read yet.
 func Open(o Options) (*Set, error) {
 	s := &Set{options: o, kept: locked.New(), read: make(map[string]*once), over: make(chan struct{}), leases: make(map[*Lease]struct{}), shown: make(map[string]int)}
 	for _, c := range o.Policy.Credentials {
@@ -180,10 +187,13 @@ func (s *Set) names() string {
 func (s *Set) Close() {
 	s.lending.Lock()
 	s.closed = true
-	leases := slices.Collect(maps.Keys(s.leases))
+	leases, stays := slices.Collect(maps.Keys(s.leases)), s.stays
 	s.lending.Unlock()
 	for _, l := range leases {
 		l.over()
+	}
+	for _, back := range stays {
+		_ = back() // where it cannot be, it goes with the sandbox
 	}
 	s.reading.Lock()
 	defer s.reading.Unlock()
@@ -202,6 +212,7 @@ func (s *Set) remember(l *Lease) error {
 		return backend.ErrDestroyed
 	}
 	s.leases[l] = struct{}{}
+	s.stays = append(s.stays, l.stays...)
 	return nil
 }
 
@@ -211,14 +222,13 @@ func (s *Set) forget(l *Lease) {
 	delete(s.leases, l)
 }
 
-// show shows a file, unless another lease does so already.
+// show shows a file, also where another lease does: its content is then what was read
+// last.
 func (s *Set) show(files backend.SecretFiles, path string, content []byte) error {
 	s.showing.Lock()
 	defer s.showing.Unlock()
-	if s.shown[path] == 0 {
-		if err := files.Give(path, content); err != nil {
-			return err
-		}
+	if err := files.Give(path, content); err != nil {
+		return err
 	}
 	s.shown[path]++
 	return nil

@@ -106,8 +106,10 @@ func TestKnown(t *testing.T) {
 // files are an instance's, which notes what it shows.
 type files map[string]string
 
+const inItsWay = "what is no file"
+
 func (f files) Give(path string, content []byte) error {
-	if _, there := f[path]; there {
+	if f[path] == inItsWay {
 		return os.ErrExist
 	}
 	f[path] = string(content)
@@ -115,6 +117,18 @@ func (f files) Give(path string, content []byte) error {
 }
 
 func (f files) Take(path string) error { delete(f, path); return nil }
+
+// What several commands are given at one error is each one's own.
+func TestFailed(t *testing.T) {
+	shared := advise("do this", "it is empty")
+	a, b := failed("a", shared), failed("b", shared)
+	if a.Error() != "secret a: it is empty; do this" || b.Error() != "secret b: it is empty; do this" {
+		t.Errorf("%v, and %v", a, b)
+	}
+	if got := failed("a", fmt.Errorf("vault: %w", shared)).Error(); !strings.HasPrefix(got, "secret a: vault: ") {
+		t.Errorf("%s", got)
+	}
+}
 
 // A lease that fails half-way has left nothing; a file is there while any lease shows it.
 func TestFiles(t *testing.T) {
@@ -160,7 +174,7 @@ func TestFilesThatStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown["/run/secrets/b"] = "in its way"
+	shown["/run/secrets/b"] = inItsWay
 	c := Command{Cmd: new(backend.Cmd), Files: shown}
 	if _, err := set.Attach(t.Context(), c); !errors.Is(err, os.ErrExist) || len(shown) != 1 {
 		t.Errorf("%v, and left is %v", err, shown)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -81,13 +82,15 @@ func appendJSON(b, v []byte, how jsonStyle) []byte {
 	return b
 }
 
-// appendUnicode writes the number of a character, in four digits or more.
+// appendUnicode writes the number of a character in four digits; of one that has more,
+// those of its surrogates (RFC 8259, section 7).
 func appendUnicode(b []byte, r rune) []byte {
+	if first, second := utf16.EncodeRune(r); first != utf8.RuneError {
+		return appendUnicode(appendUnicode(b, first), second)
+	}
 	b = append(b, '\\', 'u')
-	for shift := 28; shift >= 0; shift -= 4 {
-		if shift < 16 || r>>shift > 0 {
-			b = append(b, lowerHex[r>>shift&15])
-		}
+	for shift := 12; shift >= 0; shift -= 4 {
+		b = append(b, lowerHex[r>>shift&15])
 	}
 	return b
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 func escapeAll(v []byte, format string) []byte {
@@ -45,7 +46,9 @@ func formsOf(v []byte) (forms []string) {
 		if r < 128 {
 			ascii.WriteRune(r)
 		} else {
-			fmt.Fprintf(&ascii, `\u%04x`, r)
+			for _, unit := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&ascii, `\u%04x`, unit)
+			}
 		}
 	}
 	forms = append(forms, text, string(html[1:len(html)-1]), strings.ReplaceAll(text, "/", `\/`), ascii.String())

@@ -144,6 +144,9 @@ func (s *Session) Know(secrets ...Secret) error {
 			all = append(all, secret)
 		}
 	}
+	if len(all) > maxKnown {
+		return fmt.Errorf("a sandbox knows %d secrets at most, and was given %d different ones; make a new one", maxKnown, len(all))
+	}
 	if len(all) > before {
 		if err := s.know(all); err != nil {
 			return err
@@ -154,6 +157,10 @@ func (s *Session) Know(secrets ...Secret) error {
 	}
 	return nil
 }
+
+// maxKnown bounds the memory of what is looked for, some twenty forms of each: values of
+// a source that change each time are never forgotten.
+const maxKnown = 4096
 
 // know has these looked for. Those of now are copied to where the others are: guards
 // may look at the old set until their next piece.

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/kavach-dev/kavach"
@@ -267,9 +268,28 @@ func (w *lending) keptOpen(t *testing.T) {
 	}
 }
 
+// changing is a source whose value is another each time.
+type changing struct{ n atomic.Int64 }
+
+func (c *changing) Secret(context.Context, string) ([]byte, error) {
+	return fmt.Appendf(nil, "value number %d", c.n.Add(1)), nil
+}
+
 func (w *lending) lifetime(t *testing.T) {
 	if !w.has(policy.CredentialFile) {
 		return
+	}
+	// What stays has what was read last.
+	anew := given("anew", "file:/run/secrets/anew", nil)
+	anew.From, anew.Lifetime = new(changing), policy.LifetimeSandbox
+	again := w.mustCreate(t, anew)
+	for i := 1; i <= 3; i++ {
+		if got, want := sh(t, again, "ls -A /run/secrets; cat /run/secrets/anew"), fmt.Sprintf("anew\nvalue number %d", i); got != want {
+			t.Errorf("command %d reads %q, want %q", i, got, want)
+		}
+	}
+	if got := sh(t, again, "cat /run/secrets/anew", ""); got != "value number 3" {
+		t.Errorf("who is given nothing reads %q", got)
 	}
 	lasting, brief := given("lasting", "file:/run/secrets/lasting", []byte("for the sandbox")), given("brief", "file:/run/secrets/brief", []byte("for a moment"))
 	lasting.Lifetime, brief.Lifetime = policy.LifetimeSandbox, "10ms"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kavach-dev/kavach/credential"
@@ -23,12 +24,29 @@ func (j *job) applySecrets(p *policy.Policy) error {
 	if err := j.guard.guard(p.Credentials); err != nil {
 		return err
 	}
+	j.config.Inherited = inheritedBy(p.Credentials)
 	for _, c := range p.Credentials {
 		if err := j.checkSecret(c); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// inheritedBy are the descriptors that credentials come from, which a guard has seen to
+// be inherited. What is no number has been refused.
+func inheritedBy(list []policy.Credential) (fds []int) {
+	for _, c := range list {
+		switch kind, number := c.Where(); kind {
+		case policy.CredentialStdin:
+			fds = append(fds, 0)
+		case policy.CredentialFD:
+			if fd, err := strconv.Atoi(number); err == nil {
+				fds = append(fds, fd)
+			}
+		}
+	}
+	return fds
 }
 
 // checkSecret refuses what other flags, and stdin, have no room for.

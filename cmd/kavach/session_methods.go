@@ -75,7 +75,7 @@ func (s *session) create(params createParams) (any, error) {
 	}
 	runtime := *s.runtime
 	runtime.Images = imagesFor(params.Pull)
-	sb, err := runtime.Create(s.ctx, kavach.Config{Policy: p, Backend: name})
+	sb, err := runtime.Create(s.ctx, kavach.Config{Policy: p, Backend: name, Inherited: inheritedBy(p.Credentials)})
 	if err != nil {
 		return nil, err
 	}

@@ -136,7 +136,7 @@ func (p *player) formats(ctx context.Context) error {
 	for source, as := range map[string]string{p.Source: "env:CANARY", "fd:7": "stdin", "fd:8": "fd:9"} {
 		allowed.Credentials = append(allowed.Credentials, policy.Credential{Name: strings.ReplaceAll(as, ":", "-"), Source: source, As: as})
 	}
-	set, err := credential.Open(credential.Options{Policy: &allowed, Placeholders: placeholders{}})
+	set, err := credential.Open(credential.Options{Policy: &allowed, Placeholders: placeholders{}, Inherited: []int{5, 7, 8}})
 	if err != nil {
 		return err
 	}

@@ -160,5 +160,5 @@ func (p *player) create(ctx context.Context) (*kavach.Sandbox, error) {
 	}
 	b := p.backend()
 	rt := &kavach.Runtime{Backends: []backend.Backend{b}, Audit: &audit{to: record}, Placeholders: placeholders{}}
-	return rt.Create(ctx, kavach.Config{Policy: allowed, Backend: b.Name()})
+	return rt.Create(ctx, kavach.Config{Policy: allowed, Backend: b.Name(), Inherited: []int{0, 5}})
 }

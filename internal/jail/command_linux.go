@@ -76,7 +76,7 @@ func (j *Jail) openable(cmd backend.Cmd) error {
 			continue
 		}
 		st, err := d.File.Stat()
-		if err == nil && st.Mode()&os.ModeNamedPipe != 0 {
+		if err == nil && st.Mode()&os.ModeNamedPipe != 0 && nameless(d.File) {
 			err = d.File.Chmod(0o444)
 		}
 		if err != nil {
@@ -84,6 +84,13 @@ func (j *Jail) openable(cmd backend.Cmd) error {
 		}
 	}
 	return nil
+}
+
+// nameless reports whether a pipe is none that has a name on the host, where its mode is
+// its owner's to say.
+func nameless(f *os.File) bool {
+	var fs unix.Statfs_t
+	return unix.Fstatfs(int(f.Fd()), &fs) == nil && fs.Type == unix.PIPEFS_MAGIC
 }
 
 // Rebase counts OOM kills from now on: for one that was started before it was

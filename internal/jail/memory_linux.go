@@ -1,6 +1,7 @@
 package jail
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/kavach-dev/kavach/backend"
 	"github.com/kavach-dev/kavach/guest"
+	"github.com/kavach-dev/kavach/internal/locked"
 	"github.com/kavach-dev/kavach/policy"
 )
 
@@ -205,8 +207,10 @@ func (j *Jail) Give(file string, content []byte) error {
 		return backend.ErrDestroyed
 	case dir == nil || !slices.Contains(j.cfg.SecretFiles, file):
 		return fmt.Errorf("secret file %s: the sandbox was made without it", file)
-	case m.files[file] != nil:
-		return fmt.Errorf("secret file %s: %w", file, os.ErrExist)
+	}
+	before := m.files[file]
+	if same, err := holds(before, content); err != nil || same {
+		return err
 	}
 	f, err := j.writeSecret(dir, path.Base(file), content)
 	if errors.Is(err, unix.ENOSPC) {
@@ -219,7 +223,29 @@ func (j *Jail) Give(file string, content []byte) error {
 		m.files = make(map[string]*os.File)
 	}
 	m.files[file] = f
+	if before != nil { // it has no name any more
+		return empty(before)
+	}
 	return nil
+}
+
+// holds reports whether a file has this content. Nil has none.
+func holds(f *os.File, content []byte) (bool, error) {
+	if f == nil {
+		return false, nil
+	}
+	st, err := f.Stat()
+	if err != nil || st.Size() != int64(len(content)) {
+		return false, err
+	}
+	own := locked.New()
+	defer own.Free()
+	room, err := own.Alloc(len(content))
+	if err != nil {
+		return false, err
+	}
+	_, err = f.ReadAt(room, 0)
+	return bytes.Equal(room, content), err
 }
 
 // writeSecret makes a file that has its name when it is whole. It is kept open, so
@@ -241,8 +267,21 @@ func (j *Jail) writeSecret(dir *os.File, name string, content []byte) (_ *os.Fil
 	if err := errors.Join(f.Chmod(0o400), j.own(f)); err != nil { // whatever the umask is
 		return nil, err
 	}
-	return f, unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	// A link never replaces: what has the name already is replaced by a rename.
+	link := func(name string) error {
+		return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), int(dir.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	}
+	if err = link(name); !errors.Is(err, unix.EEXIST) {
+		return f, err
+	}
+	if err = link(nextName); err == nil {
+		err = unix.Renameat(int(dir.Fd()), nextName, int(dir.Fd()), name)
+	}
+	return f, err
 }
+
+// nextName is what a file is called for the moment before it takes the place of another.
+const nextName = ".kavach-next"
 
 // own gives a file to the user that commands run as. An ordinary user is that.
 func (j *Jail) own(f *os.File) error {
@@ -261,11 +300,15 @@ func (j *Jail) Take(file string) error {
 	if f == nil {
 		return nil
 	}
-	if err := unix.Unlinkat(int(m.dirs[path.Dir(file)].Fd()), path.Base(file), 0); err != nil && !errors.Is(err, unix.ENOENT) {
+	delete(m.files, file)
+	err := empty(f) // first: whatever becomes of its name, it says nothing any more
+	if unlink := unix.Unlinkat(int(m.dirs[path.Dir(file)].Fd()), path.Base(file), 0); !errors.Is(unlink, unix.ENOENT) {
+		err = errors.Join(err, unlink)
+	}
+	if err != nil {
 		return fmt.Errorf("take secret file %s back: %w", file, err)
 	}
-	delete(m.files, file)
-	return empty(f)
+	return nil
 }
 
 // empty zeroes a file, leaves nothing of it, and closes it.
