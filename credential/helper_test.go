@@ -47,6 +47,7 @@ func script(t *testing.T, name, text string) string {
 }
 
 func TestHelper(t *testing.T) {
+	const agent = `while test -e "$0"; do sleep 0.05; done` // as long as the test has its directory
 	tests := []struct {
 		name, text, want, problem, why string
 	}{
@@ -55,10 +56,10 @@ func TestHelper(t *testing.T) {
 		{"no-end", `printf a-value`, "a-value", "", "no line end"},
 		{"deaf", `echo a-value`, "a-value", "", "one that does not ask for the name"},
 		{"spaces", `echo '  two words  '`, "  two words  ", "", "blanks are the value's own"},
-		{"daemon", `(sleep 300 >/dev/null 2>&1 &) ; echo a-value`, "a-value", "", "what it leaves behind, as agents do, is not waited for"},
-		{"agent", `(sleep 40 &) ; echo a-value`, "a-value", "", "nor where that holds its stdout open"},
-		{"agent-much", `(sleep 40 &) ; head -c 65536 /dev/zero | tr '\0' x`, strings.Repeat("x", backend.MaxSecret), "", "all that it printed is read"},
-		{"agent-none", `(sleep 40 &) ; exit 0`, "", "printed nothing", "it has ended, and no value comes any more"},
+		{"daemon", `(` + agent + ` >/dev/null 2>&1 &) ; echo a-value`, "a-value", "", "what it leaves behind, as agents do, is not waited for"},
+		{"agent", `(` + agent + ` &) ; echo a-value`, "a-value", "", "nor where that holds its stdout open"},
+		{"agent-much", `(` + agent + ` &) ; head -c 65536 /dev/zero | tr '\0' x`, strings.Repeat("x", backend.MaxSecret), "", "all that it printed is read"},
+		{"agent-none", `(` + agent + ` &) ; exit 0`, "", "printed nothing", "it has ended, and no value comes any more"},
 		{"fails", `echo ` + secret + `; echo ` + secret + ` >&2; exit 3`, "", "exit status 3", "a value of a helper that failed is none"},
 		{"killed", `echo ` + secret + `; kill -9 $$`, "", "killed", "a signal"},
 		{"nothing", `true`, "", "printed nothing", "no value"},
