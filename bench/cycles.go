@@ -56,31 +56,33 @@ func measureCycles(warmUp, n int, progress io.Writer) (*cycled, error) {
 		return nil, err
 	}
 	c.Took = time.Since(start)
-	after, err := readings(made)
-	if err != nil {
-		return nil, err
-	}
-	for i, g := range gauges() {
-		c.Rows = append(c.Rows, reading{g.name, before[i], after[i], g.slack})
-	}
-	if namespaces >= 0 {
-		// Those of others come and go: a leak would be one a sandbox.
-		c.Rows = append(c.Rows, reading{"network namespaces of the kernel", namespaces, settled(namespaces), int64(n) / 10})
-	}
-	return c, nil
+	return c, c.settle(before, namespaces, made)
 }
 
-// settled waits for the kernel to free network namespaces, which it does in the
-// background and in batches (cleanup_net).
-func settled(before int64) (now int64) {
+// settle reads the gauges until nothing has grown, or for as long as what ends in
+// the background may take: the kernel frees network namespaces in batches
+// (cleanup_net), and a goroutine is counted until it has left its last function.
+func (c *cycled) settle(before []int64, namespaces int64, made map[string]bool) error {
 	const looks, pause = 50, 200 * time.Millisecond
 	for range looks {
-		if now = netNamespaces(); now <= before {
-			break
+		after, err := readings(made)
+		if err != nil {
+			return err
+		}
+		c.Rows = nil
+		for i, g := range gauges() {
+			c.Rows = append(c.Rows, reading{g.name, before[i], after[i], g.slack})
+		}
+		if namespaces >= 0 {
+			// Those of others come and go: a leak would be one a sandbox.
+			c.Rows = append(c.Rows, reading{"network namespaces of the kernel", namespaces, netNamespaces(), int64(c.Cycles) / 10})
+		}
+		if c.verdict() == nil {
+			return nil
 		}
 		time.Sleep(pause)
 	}
-	return now
+	return nil
 }
 
 func readings(made map[string]bool) (all []int64, err error) {

@@ -19,7 +19,8 @@ import (
 
 // Agent speaks to one guest that is ready.
 type Agent struct {
-	cfg Config
+	cfg  Config
+	done chan struct{} // closed when nothing is read any more
 
 	mu      sync.Mutex // guards what follows
 	next    uint32
@@ -29,8 +30,8 @@ type Agent struct {
 
 // Config is what an Agent works with.
 type Config struct {
-	// Conn is the channel. The agent reads all that comes, and ends with it; it
-	// is closed by whoever made it.
+	// Conn is the channel, which is the agent's from now on. It reads all that
+	// comes, and ends with it.
 	Conn *guest.Conn
 
 	// Kill ends the guest, and so all that it started. It may be called at any
@@ -43,9 +44,18 @@ type Config struct {
 
 // New makes an agent, and reads what the guest says until its end.
 func New(cfg Config) *Agent {
-	a := &Agent{cfg: cfg, running: make(map[uint32]*Process)}
+	a := &Agent{cfg: cfg, done: make(chan struct{}), running: make(map[uint32]*Process)}
 	go a.read()
 	return a
+}
+
+// Close closes the channel, and returns when nothing is left that reads from it
+// and all that waited for a command has its answer. The guest is to be dead
+// before, as what it still says is lost.
+func (a *Agent) Close() error {
+	err := a.cfg.Conn.Close()
+	<-a.done
+	return err
 }
 
 // Process is one command.
@@ -230,6 +240,7 @@ func (p *Process) Wait(ctx context.Context) (Exit, error) {
 // read takes what the guest says, until it ends or says something that no guest
 // of ours would.
 func (a *Agent) read() {
+	defer close(a.done)
 	for {
 		frame, fds, err := a.cfg.Conn.Receive()
 		if len(fds) > 0 {

@@ -95,8 +95,8 @@ func (j *Jail) Attend(ctx context.Context, a Attendance) (_ *Contained, err erro
 	case len(fds) > 0:
 		return nil, errors.New("wait for the container's guest: it sent descriptors")
 	}
-	j.closers = append(j.closers, a.Conn)
 	c.Agent = agent.New(agent.Config{Conn: a.Conn, Kill: j.killGuest, Lost: lost})
+	j.closers = append(j.closers, c.Agent)
 	return c, nil
 }
 

@@ -88,6 +88,7 @@ func Start(ctx context.Context, cfg Config) (_ *Jail, err error) {
 		return nil, err
 	}
 	j.agent = agent.New(agent.Config{Conn: j.conn, Kill: j.killGuest, Lost: j.guestDied})
+	j.closers = append(j.closers, j.agent)
 	return j, nil
 }
 
